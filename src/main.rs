@@ -1,0 +1,3 @@
+//! The `portcullis` program: parse the command line, run one verb, exit with its code.
+
+fn main() {}
