@@ -46,6 +46,20 @@ pub const SEGMENT_BYTES: u64 = 64 * MIB as u64;
 pub const RECORD_BYTES: usize = REQUEST_BYTES + 16 * MIB;
 /// Tenants' lanes alive at once.
 pub const LANES: usize = 16_384;
+/// What one lane may send before the next has its turn, in bytes.
+pub const LANE_QUANTUM_BYTES: usize = MIB / 4;
+/// Space held back so that a full disk can still be drained, in bytes.
+pub const DISK_RESERVE_BYTES: usize = MIB;
+/// Records handed to one reader and not yet committed.
+pub const OUTSTANDING_RECORDS: usize = 65_536;
+/// Damaged records kept aside for a person to look at, in bytes.
+pub const CORRUPT_KEPT_BYTES: u64 = 64 * MIB as u64;
+/// Attempts to read one place of a disk before it is taken as damaged.
+pub const READ_ATTEMPTS: u32 = 5;
+/// Rejected batches waiting to be written to the quarantine.
+pub const QUARANTINE_QUEUE: usize = 256;
+/// Bytes of rejected batches waiting to be written to the quarantine.
+pub const QUARANTINE_QUEUE_BYTES: usize = 32 * MIB;
 
 // telemetry --------------------------------------------------------------------------------
 
@@ -54,4 +68,5 @@ pub const TENANT_LABELS: usize = 10_000;
 
 const _: () = assert!(RESPONSE_BYTES < REQUEST_BYTES);
 const _: () = assert!(REQUEST_BYTES < RECORD_BYTES);
+const _: () = assert!(RECORD_BYTES < u32::MAX as usize);
 const _: () = assert!(REQUEST_BYTES * 2 <= IN_FLIGHT_BYTES);

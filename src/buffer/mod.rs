@@ -1,1 +1,75 @@
-//! buffer
+//! The durable buffer between the path and the destinations.
+//!
+//! ```text
+//! append -> lanes (fair, bounded) -> writer thread -> segments -> readers -> cursors -> unlink
+//! ```
+//! One truth for each fact: segments hold the data, one cursor file for each reader holds its
+//! progress. A receipt is accepted when its record is fsynced. A failed fsync is never retried: its
+//! receipts are refused and a new segment begins. Cursors are durable before a segment is unlinked.
+
+pub mod disk;
+pub mod quarantine;
+
+mod cursor;
+mod journal;
+mod lanes;
+mod reader;
+mod record;
+mod recover;
+mod segment;
+mod settings;
+mod state;
+mod writer;
+
+#[cfg(test)]
+mod faulty;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, io, path::Path};
+
+pub use journal::Journal;
+pub use reader::{Reader, Record};
+pub use record::Header;
+pub use settings::{QuarantineSettings, Settings};
+pub use state::{ReaderStats, Stats};
+
+/// Why the buffer could not be opened.
+#[derive(Debug)]
+pub struct Error {
+    message: String,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    fn new(message: impl Into<String>) -> Self {
+        Error { message: message.into(), source: None }
+    }
+
+    fn io(tried: &str, path: &Path, source: io::Error) -> Self {
+        let hint = match source.kind() {
+            io::ErrorKind::PermissionDenied => "; the directory must be writable by the user of the gate",
+            io::ErrorKind::StorageFull => "; free some space on the disk",
+            _ => "",
+        };
+        Error { message: format!("cannot {tried} {}: {source}{hint}", path.display()), source: Some(source) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as _)
+    }
+}
+
+/// Now, in unix nanoseconds.
+fn now_nanos() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

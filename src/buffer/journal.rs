@@ -1,0 +1,222 @@
+//! The journal as the rest of the program sees it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Error,
+    disk::{Disk, Lock, RealDisk},
+    lanes::{Entry, Full},
+    reader::Reader,
+    record::HEADER_BYTES,
+    recover::recover,
+    settings::Settings,
+    state::{Shared, Stats, journal_dir},
+    writer::Writer,
+};
+use crate::{
+    batch::{Batch, Clean},
+    limits,
+    receipt::{Receipt, Refusal},
+};
+
+/// A durable, bounded, fair queue. Clones are handles to the same one; when the last is dropped the
+/// writer ends, as by [`Journal::close`].
+#[derive(Clone)]
+pub struct Journal(Arc<Owner>);
+
+struct Owner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// One gate a directory.
+    _lock: Lock,
+}
+
+impl Journal {
+    /// Opens the journal in `settings.directory`, recovers what is there, and starts its writer.
+    /// `readers` are the names of all destinations; the progress of others is forgotten.
+    ///
+    /// # Errors
+    /// The settings are out of range, another process has the directory, or the disk failed.
+    pub fn open(settings: Settings, readers: &[String]) -> Result<Journal, Error> {
+        Journal::open_on(Arc::new(RealDisk), settings, readers)
+    }
+
+    /// The same on any disk.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, settings: Settings, readers: &[String]) -> Result<Journal, Error> {
+        let (shared, next, lock) = prepare(disk, settings, readers)?;
+        let writer = Writer::new(Arc::clone(&shared), next);
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run())
+            .map_err(|e| Error::io("start the writer of", &shared.dir, e))?;
+        Ok(Journal(Arc::new(Owner { shared, thread: Mutex::new(Some(thread)), _lock: lock })))
+    }
+
+    /// Takes a batch in without waiting. The receipt is accepted when the batch is durable; it is
+    /// refused at once where a bound is reached, and later where the disk fails.
+    pub fn append(&self, batch: Batch<Clean>, epoch: u32, receipt: Receipt) {
+        append(&self.0.shared, batch, epoch, receipt);
+    }
+
+    /// The reader of one destination.
+    ///
+    /// # Errors
+    /// The name was not given to [`Journal::open`], or its reader exists already.
+    pub fn reader(&self, name: &str) -> Result<Reader, Error> {
+        reader(&self.0.shared, name)
+    }
+
+    /// Numbers for metrics and people.
+    pub fn stats(&self) -> Stats {
+        self.0.shared.stats()
+    }
+
+    /// Takes nothing more in, and waits up to `deadline` until everything taken in is durable.
+    /// Readers still read; [`Reader::recv`] ends when all is read. Says whether all is durable.
+    /// Blocks.
+    pub fn drain(&self, deadline: Duration) -> bool {
+        let until = Instant::now() + deadline;
+        let shared = &self.0.shared;
+        let mut state = shared.lock();
+        state.draining = true;
+        shared.work.notify_all();
+        while !state.lanes.is_empty() || state.writing {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = shared.progress.wait_timeout(state, left).map_or_else(|e| e.into_inner().0, |r| r.0);
+        }
+        let done = state.lanes.is_empty() && !state.writing;
+        let left = state.lanes.take(usize::MAX);
+        drop(state);
+        for entry in left {
+            entry.receipt.refuse(stopping());
+        }
+        shared.wake_readers();
+        done
+    }
+
+    /// [`Journal::drain`], then makes the readers' progress durable and ends the writer. To be called
+    /// when the destinations have stopped. Says whether all is safe. Blocks.
+    pub fn close(&self, deadline: Duration) -> bool {
+        let until = Instant::now() + deadline;
+        let drained = self.drain(deadline);
+        let shared = &self.0.shared;
+        let mut state = shared.lock();
+        state.stop = true;
+        shared.work.notify_all();
+        while !state.stopped {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = shared.progress.wait_timeout(state, left).map_or_else(|e| e.into_inner().0, |r| r.0);
+        }
+        let kept = state.readers.values().all(|r| r.done == r.durable);
+        drop(state);
+        if let Some(thread) = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return drained && kept && thread.join().is_ok();
+        }
+        drained && kept
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        {
+            let mut state = self.shared.lock();
+            state.draining = true;
+            state.stop = true;
+        }
+        self.shared.work.notify_all();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Everything of [`Journal::open_on`] but the thread.
+pub(super) fn prepare(
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    readers: &[String],
+) -> Result<(Arc<Shared>, u64, Lock), Error> {
+    settings.validate().map_err(|errors| Error::new(errors.join("; ")))?;
+    let root = &settings.directory;
+    disk.create_dir(root).map_err(|e| Error::io("make the directory", root, e))?;
+    let lock = disk.lock(&root.join("lock"), false).map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => Error::new(format!(
+            "another gate is running on {}; stop it, or give this one its own buffer.directory",
+            root.display()
+        )),
+        _ => Error::io("lock", root, e),
+    })?;
+    let (state, next) = recover(&disk, &settings, readers)?;
+    let dir = journal_dir(&settings);
+    Ok((Arc::new(Shared::new(disk, settings, dir, state)), next, lock))
+}
+
+pub(super) fn append(shared: &Shared, batch: Batch<Clean>, epoch: u32, receipt: Receipt) {
+    let bytes = batch.bytes.len();
+    if bytes > limits::RECORD_BYTES {
+        return receipt.refuse(Refusal::TooLarge(format!(
+            "a batch of {bytes} bytes is over the limit of {} bytes",
+            limits::RECORD_BYTES
+        )));
+    }
+    let tenant = batch.tenant;
+    let mut state = shared.lock();
+    if state.draining {
+        drop(state);
+        return receipt.refuse(stopping());
+    }
+    let held = state.tenants.get(&tenant).copied().unwrap_or(0) + state.lanes.bytes_of(tenant) as u64;
+    let full = if held + (bytes + HEADER_BYTES) as u64 > shared.settings.tenant_bytes() {
+        state.pressure = true;
+        Some((receipt, "this tenant's share of the gate's disk is used up", 5))
+    } else {
+        let pushed = state.lanes.push(Entry { batch, epoch, receipt });
+        pushed.err().map(|(entry, full)| match full {
+            Full::Lane => (entry.receipt, "too much of this tenant's data is waiting for the disk", 1),
+            Full::Queue => (entry.receipt, "too much data is waiting for the gate's disk", 1),
+            Full::Lanes => (entry.receipt, "too many tenants are waiting for the gate's disk", 1),
+        })
+    };
+    drop(state);
+    shared.work.notify_one();
+    if let Some((receipt, what, seconds)) = full {
+        receipt.refuse(Refusal::Throttled {
+            message: format!("{what}; send again later"),
+            retry_after: Duration::from_secs(seconds),
+        });
+    }
+}
+
+pub(super) fn reader(shared: &Arc<Shared>, name: &str) -> Result<Reader, Error> {
+    let mut state = shared.lock();
+    let Some(progress) = state.readers.get_mut(name) else {
+        return Err(Error::new(format!("no reader named {name:?} was given when the journal was opened")));
+    };
+    if std::mem::replace(&mut progress.taken, true) {
+        return Err(Error::new(format!("the reader named {name:?} is taken already")));
+    }
+    let done = progress.done;
+    drop(state);
+    Ok(Reader::new(Arc::clone(shared), name.to_owned(), done))
+}
+
+fn stopping() -> Refusal {
+    Refusal::Unavailable {
+        message: "the gate is stopping; send again later".into(),
+        retry_after: Duration::from_secs(1),
+    }
+}
