@@ -56,6 +56,8 @@ pub const OUTSTANDING_RECORDS: usize = 65_536;
 pub const CORRUPT_KEPT_BYTES: u64 = 64 * MIB as u64;
 /// Attempts to read one place of a disk before it is taken as damaged.
 pub const READ_ATTEMPTS: u32 = 5;
+/// Groups (tenant, reason, signal) that a listing of the quarantine tells apart.
+pub const QUARANTINE_GROUPS: usize = 100_000;
 /// Rejected batches waiting to be written to the quarantine.
 pub const QUARANTINE_QUEUE: usize = 256;
 /// Bytes of rejected batches waiting to be written to the quarantine.

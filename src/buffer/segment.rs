@@ -48,7 +48,17 @@ pub fn bases(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<u64>> {
 /// # Errors
 /// The disk's; a file without a head may be left behind, which holds nothing.
 pub fn create(disk: &dyn Disk, dir: &Path, base: u64) -> io::Result<(Arc<dyn DiskFile>, u32)> {
-    let file = disk.create(&path(dir, base))?;
+    let created = create_at(disk, &path(dir, base), base)?;
+    disk.sync_dir(dir)?;
+    Ok(created)
+}
+
+/// The same under any path, whose name is not durable yet.
+///
+/// # Errors
+/// The disk's.
+pub fn create_at(disk: &dyn Disk, path: &Path, base: u64) -> io::Result<(Arc<dyn DiskFile>, u32)> {
+    let file = disk.create(path)?;
     let salt = uuid::Uuid::new_v4().as_fields().0;
     let mut half = [0; HALF];
     half[..8].copy_from_slice(&HEAD_MAGIC);
@@ -58,7 +68,6 @@ pub fn create(disk: &dyn Disk, dir: &Path, base: u64) -> io::Result<(Arc<dyn Dis
     half[28..].copy_from_slice(&check.to_le_bytes());
     file.append(&mut [IoSlice::new(&half), IoSlice::new(&half)])?;
     file.sync()?;
-    disk.sync_dir(dir)?;
     Ok((file, salt))
 }
 
