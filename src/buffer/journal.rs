@@ -10,6 +10,7 @@ use std::{
 use super::{
     Error,
     disk::{Disk, Lock, RealDisk},
+    keeper,
     lanes::{Entry, Full},
     reader::Reader,
     record::HEADER_BYTES,
@@ -31,7 +32,7 @@ pub struct Journal(Arc<Owner>);
 
 struct Owner {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// One gate a directory.
     _lock: Lock,
 }
@@ -53,11 +54,13 @@ impl Journal {
     pub fn open_on(disk: Arc<dyn Disk>, settings: Settings, readers: &[String]) -> Result<Journal, Error> {
         let (shared, next, lock) = prepare(disk, settings, readers)?;
         let writer = Writer::new(Arc::clone(&shared), next);
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run())
-            .map_err(|e| Error::io("start the writer of", &shared.dir, e))?;
-        Ok(Journal(Arc::new(Owner { shared, thread: Mutex::new(Some(thread)), _lock: lock })))
+        let keeper = writer.keeper();
+        let for_keeper = Arc::clone(&shared);
+        let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::new(Vec::new()), _lock: lock };
+        // The owner ends the first thread should the second not start.
+        owner.spawn("journal-writer", move || writer.run())?;
+        owner.spawn("journal-keeper", move || keeper::run(&for_keeper, &keeper))?;
+        Ok(Journal(Arc::new(owner)))
     }
 
     /// Takes a batch in without waiting. The receipt is accepted when the batch is durable; it is
@@ -111,9 +114,8 @@ impl Journal {
         let until = Instant::now() + deadline;
         let drained = self.drain(deadline);
         let shared = &self.0.shared;
+        self.0.stop();
         let mut state = shared.lock();
-        state.stop = true;
-        shared.work.notify_all();
         while !state.stopped {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -123,24 +125,40 @@ impl Journal {
         }
         let kept = state.readers.values().all(|r| r.done == r.durable);
         drop(state);
-        if let Some(thread) = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return drained && kept && thread.join().is_ok();
-        }
-        drained && kept
+        drained & kept & self.0.join()
+    }
+}
+
+impl Owner {
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let thread = std::thread::Builder::new()
+            .name(name.into())
+            .spawn(body)
+            .map_err(|e| Error::io("start the threads of", &self.shared.dir, e))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    /// Tells the threads to end.
+    fn stop(&self) {
+        let mut state = self.shared.lock();
+        state.draining = true;
+        state.stop = true;
+        self.shared.work.notify_all();
+        self.shared.stopping.notify_all();
+    }
+
+    /// Waits for the threads. Says whether none has panicked.
+    fn join(&self) -> bool {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.drain(..).fold(true, |whole, thread| thread.join().is_ok() && whole)
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        {
-            let mut state = self.shared.lock();
-            state.draining = true;
-            state.stop = true;
-        }
-        self.shared.work.notify_all();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = thread.join();
-        }
+        self.stop();
+        self.join();
     }
 }
 

@@ -12,6 +12,7 @@ pub mod quarantine;
 
 mod cursor;
 mod journal;
+mod keeper;
 mod lanes;
 mod reader;
 mod record;

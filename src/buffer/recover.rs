@@ -69,7 +69,9 @@ pub fn recover(disk: &Arc<dyn Disk>, settings: &Settings, readers: &[String]) ->
     }
     let bases = segment::bases(&**disk, &dir).map_err(at("list"))?;
     for (n, &base) in bases.iter().enumerate() {
-        next = next.max(base);
+        // Also past one that is empty, so that no two segments ever share a name: the one may be
+        // removed while the other is written.
+        next = next.max(base.saturating_add(1));
         let newest = n + 1 == bases.len();
         match scan(&**disk, &dir, base, newest).map_err(at("read a segment in"))? {
             Some(found) => {

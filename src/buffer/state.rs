@@ -152,6 +152,8 @@ pub struct Shared {
     state: Mutex<State>,
     /// Wakes the writer.
     pub work: Condvar,
+    /// Wakes the keeper when the journal ends.
+    pub stopping: Condvar,
     /// Wakes blocking readers and whoever waits for the writer.
     pub progress: Condvar,
     /// The same for tasks.
@@ -161,8 +163,9 @@ pub struct Shared {
 impl Shared {
     /// A journal that has been recovered.
     pub fn new(disk: Arc<dyn Disk>, settings: Settings, dir: PathBuf, state: State) -> Self {
-        let (work, progress, durable) = (Condvar::new(), Condvar::new(), watch::Sender::new(0));
-        Shared { disk, settings, dir, state: Mutex::new(state), work, progress, durable }
+        let (work, stopping, progress) = (Condvar::new(), Condvar::new(), Condvar::new());
+        let durable = watch::Sender::new(0);
+        Shared { disk, settings, dir, state: Mutex::new(state), work, stopping, progress, durable }
     }
 
     /// The state. Every holder leaves it whole before anything can panic, so poison is no news.

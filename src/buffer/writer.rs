@@ -1,25 +1,21 @@
-//! The one writer: group commit, cursors, and the removal of what everybody is done with.
+//! The one writer of segments: group commit.
 
 use std::{
     io::{self, IoSlice},
-    path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
-    cursor,
     disk::{DiskFile, is_full},
+    keeper::Keeper,
     lanes::Entry,
     now_nanos,
     record::{HEADER_BYTES, Header},
     segment::{self, HEAD_BYTES},
     state::{Segment, Shared},
 };
-use crate::{limits, receipt::Refusal};
-
-/// The faulty disk of the tests is small.
-const RESERVE_BYTES: usize = if cfg!(test) { 4096 } else { limits::DISK_RESERVE_BYTES };
+use crate::receipt::Refusal;
 
 /// The segment that is written to.
 struct Active {
@@ -34,8 +30,7 @@ pub struct Writer {
     shared: Arc<Shared>,
     active: Option<Active>,
     next_sequence: u64,
-    /// Whether the space for a full disk is held back.
-    reserved: bool,
+    keeper: Arc<Mutex<Keeper>>,
 }
 
 fn unavailable(message: &str, seconds: u64) -> Refusal {
@@ -51,32 +46,32 @@ fn refuse(entries: impl IntoIterator<Item = Entry>, refusal: &Refusal) {
 impl Writer {
     /// A writer that goes on with `next_sequence`.
     pub fn new(shared: Arc<Shared>, next_sequence: u64) -> Self {
-        let mut writer = Writer { shared, active: None, next_sequence, reserved: false };
-        writer.reserve();
-        writer
+        let keeper = Arc::new(Mutex::new(Keeper::new(Arc::clone(&shared))));
+        Writer { shared, active: None, next_sequence, keeper }
+    }
+
+    /// What makes progress durable, for a thread of its own.
+    pub fn keeper(&self) -> Arc<Mutex<Keeper>> {
+        Arc::clone(&self.keeper)
     }
 
     /// The thread: until the journal is closed.
     pub fn run(mut self) {
         let _last_words = LastWords(Arc::clone(&self.shared));
         let shared = Arc::clone(&self.shared);
-        let interval = shared.settings.cursor_interval;
-        let mut due = Instant::now() + interval;
         loop {
             let stop = {
                 let mut state = shared.lock();
                 loop {
-                    let left = due.saturating_duration_since(Instant::now());
-                    if !state.lanes.is_empty() || state.stop || state.pressure || left.is_zero() {
+                    if !state.lanes.is_empty() || state.stop || state.pressure {
                         break state.stop && state.lanes.is_empty();
                     }
-                    state = shared.work.wait_timeout(state, left).map_or_else(|e| e.into_inner().0, |r| r.0);
+                    state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             };
             self.write_next();
-            if stop || due <= Instant::now() || shared.lock().pressure {
+            if stop || shared.lock().pressure {
                 self.keep();
-                due = Instant::now() + interval;
             }
             if stop {
                 return;
@@ -204,8 +199,6 @@ impl Writer {
             let _ = self.shared.disk.remove(&segment::path(&self.shared.dir, base));
         })?;
         let mut state = self.shared.lock();
-        // One that was found empty at open has the same base, and is now written over.
-        state.remove(base);
         state.segments.insert(base, Segment::new(base));
         state.disk_bytes += HEAD_BYTES;
         Ok(Active { base, file, salt, len: HEAD_BYTES })
@@ -233,100 +226,31 @@ impl Writer {
         }
     }
 
-    /// Makes the readers' progress durable, then removes the segments that all are past.
-    /// Says whether all cursors are durable.
+    /// Makes the readers' progress durable and removes what all are past; where somebody needs the
+    /// room, out of the active segment too. Says whether all cursors are durable.
     pub fn keep(&mut self) -> bool {
-        let dirty: Vec<(String, u64)> = {
-            let state = self.shared.lock();
-            let dirty = state.readers.iter().filter(|(_, r)| r.done > r.durable);
-            dirty.map(|(name, r)| (name.clone(), r.done)).collect()
-        };
-        let mut all = true;
-        for (name, done) in dirty {
-            match self.write_cursor(&name, done) {
-                Ok(()) => {
-                    if let Some(reader) = self.shared.lock().readers.get_mut(&name) {
-                        reader.durable = done;
-                    }
-                }
-                Err(e) => {
-                    all = false;
-                    self.shared.failed("cursor", &e);
-                }
-            }
-        }
-        let removable: Vec<u64> = {
-            let mut state = self.shared.lock();
-            let consumed = state.consumed();
-            let pressure = std::mem::take(&mut state.pressure) || state.stop;
-            let spent = |s: &Segment| s.len > HEAD_BYTES && s.last <= consumed;
-            // Consumed records in the active segment take room only until somebody needs it.
-            if pressure
-                && let Some(base) = self.active.as_ref().map(|a| a.base)
-                && let Some(active) = state.segments.get_mut(&base).filter(|s| spent(s))
-            {
-                active.sealed = true;
-                self.active = None;
-            }
-            let gone = state.segments.iter().filter(|(_, s)| s.sealed && s.last <= consumed);
-            gone.map(|(base, _)| *base).collect()
-        };
-        for base in removable {
-            match self.shared.disk.remove(&segment::path(&self.shared.dir, base)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => self.shared.failed("remove", &e),
-                _ => self.shared.lock().remove(base),
-            }
-        }
-        if !self.reserved {
-            self.reserve();
-        }
-        self.publish();
+        let keeper = Arc::clone(&self.keeper);
+        let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = keeper.write_cursors();
+        self.seal_spent();
+        keeper.remove_consumed();
         all
     }
 
-    fn write_cursor(&mut self, name: &str, done: u64) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let write = || cursor::write(&*shared.disk, &shared.dir, name, done);
-        match write() {
-            Err(e) if is_full(&e) && self.reserved => {
-                // The disk is full: give the space back that was held for this.
-                self.reserved = false;
-                shared.disk.remove(&self.reserve_path())?;
-                write()
-            }
-            result => result,
-        }
-    }
-
-    fn reserve_path(&self) -> PathBuf {
-        self.shared.dir.join("reserve")
-    }
-
-    /// Holds back space so that cursors can be written on a full disk.
-    fn reserve(&mut self) {
-        let path = self.reserve_path();
-        if self.shared.disk.open(&path).and_then(|f| f.size()).is_ok_and(|held| held == RESERVE_BYTES as u64)
+    /// Consumed records in the active segment take room only until somebody needs it.
+    fn seal_spent(&mut self) {
+        let mut state = self.shared.lock();
+        let wanted = std::mem::take(&mut state.pressure) || state.stop;
+        let consumed = state.consumed();
+        if wanted
+            && let Some(base) = self.active.as_ref().map(|a| a.base)
+            && let Some(segment) = state.segments.get_mut(&base)
+            && segment.len > HEAD_BYTES
+            && segment.last <= consumed
         {
-            self.reserved = true;
-            return;
+            segment.sealed = true;
+            self.active = None;
         }
-        let zeros = vec![0; RESERVE_BYTES];
-        let made = self.shared.disk.create(&path).and_then(|file| {
-            file.append(&mut [IoSlice::new(&zeros)])?;
-            file.sync()
-        });
-        self.reserved = made.is_ok();
-        if !self.reserved {
-            // A part of it would take the very space that is short.
-            let _ = self.shared.disk.remove(&path);
-        }
-    }
-
-    fn publish(&self) {
-        let stats = self.shared.stats();
-        metrics::gauge!("portcullis_journal_bytes").set(stats.bytes as f64);
-        metrics::gauge!("portcullis_journal_capacity_bytes").set(stats.capacity_bytes as f64);
-        metrics::gauge!("portcullis_journal_segments").set(stats.segments as f64);
     }
 }
 
