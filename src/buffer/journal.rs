@@ -151,7 +151,8 @@ impl Owner {
     /// Waits for the threads. Says whether none has panicked.
     fn join(&self) -> bool {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.drain(..).fold(true, |whole, thread| thread.join().is_ok() && whole)
+        let panicked = threads.drain(..).map(JoinHandle::join).filter(Result::is_err).count();
+        panicked == 0
     }
 }
 
