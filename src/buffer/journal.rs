@@ -86,7 +86,7 @@ impl Journal {
     /// Readers still read; [`Reader::recv`] ends when all is read. Says whether all is durable.
     /// Blocks.
     pub fn drain(&self, deadline: Duration) -> bool {
-        let until = Instant::now() + deadline;
+        let until = super::deadline(deadline);
         let shared = &self.0.shared;
         let mut state = shared.lock();
         state.draining = true;
@@ -111,7 +111,7 @@ impl Journal {
     /// [`Journal::drain`], then makes the readers' progress durable and ends the writer. To be called
     /// when the destinations have stopped. Says whether all is safe. Blocks.
     pub fn close(&self, deadline: Duration) -> bool {
-        let until = Instant::now() + deadline;
+        let until = super::deadline(deadline);
         let drained = self.drain(deadline);
         let shared = &self.0.shared;
         self.0.stop();

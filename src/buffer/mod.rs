@@ -74,3 +74,9 @@ fn now_nanos() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// When a wait that begins now is over; very long ones end after a year.
+fn deadline(timeout: std::time::Duration) -> std::time::Instant {
+    const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+    std::time::Instant::now() + timeout.min(YEAR)
+}

@@ -93,7 +93,7 @@ impl Reader {
 
     /// Waits up to `timeout` for the next record whose header matches, on a plain thread.
     pub fn next_matching(&mut self, timeout: Duration, matches: impl Fn(&Header) -> bool) -> Option<Record> {
-        let deadline = Instant::now() + timeout;
+        let deadline = super::deadline(timeout);
         loop {
             let seen = *self.changes.borrow_and_update();
             if let Some(record) = self.try_next_matching(&matches) {
@@ -317,6 +317,7 @@ enum Stride {
 impl Drop for Reader {
     /// What was handed out and is not done with is read again by the next reader of this name.
     fn drop(&mut self) {
+        self.rewind();
         if let Some(progress) = self.shared.lock().readers.get_mut(&self.name) {
             progress.taken = false;
         }

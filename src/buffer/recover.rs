@@ -28,6 +28,13 @@ pub fn recover(disk: &Arc<dyn Disk>, settings: &Settings, readers: &[String]) ->
         move |e: io::Error| Error::io(tried, &dir, e)
     };
     disk.create_dir(&dir).map_err(at("make the journal's directory"))?;
+    // The names of the directories must be as durable as what will be in them.
+    disk.sync_dir(&settings.directory).map_err(at("sync the parent of"))?;
+    for above in settings.directory.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        // Those that were there before may not be ours to open.
+        let _ = disk.sync_dir(above);
+    }
     let forgotten = cursor::forget_others(&**disk, &dir, readers.iter().map(String::as_str))
         .map_err(at("forget former readers in"))?;
     if forgotten > 0 {

@@ -225,6 +225,7 @@ impl Shared {
             queued_bytes: state.lanes.bytes(),
             corrupt_records: state.corrupt_records,
             failures: state.failures,
+            accepting: !state.draining,
             readers: state
                 .readers
                 .iter()
@@ -262,6 +263,8 @@ pub struct Stats {
     pub corrupt_records: u64,
     /// Failed calls of the disk since the start.
     pub failures: u64,
+    /// Batches are taken in; false when the journal is closing or its writer has died.
+    pub accepting: bool,
     /// Each reader.
     pub readers: Vec<ReaderStats>,
 }

@@ -113,6 +113,7 @@ impl Store {
     pub fn open_on(disk: Arc<dyn Disk>, settings: &Settings) -> Result<Store, Error> {
         let dir = settings.directory.join("quarantine");
         disk.create_dir(&dir).map_err(|e| Error::io("make the quarantine's directory", &dir, e))?;
+        disk.sync_dir(&settings.directory).map_err(|e| Error::io("sync", &settings.directory, e))?;
         let (max_bytes, max_age) = (settings.quarantine.max_bytes, settings.quarantine.max_age);
         Ok(Store { disk, dir, max_bytes, max_age, active: None, next_sequence: 1 })
     }
