@@ -54,8 +54,10 @@ pub const DISK_RESERVE_BYTES: usize = MIB;
 pub const OUTSTANDING_RECORDS: usize = 65_536;
 /// Damaged records kept aside for a person to look at, in bytes.
 pub const CORRUPT_KEPT_BYTES: u64 = 64 * MIB as u64;
-/// Attempts to read one place of a disk before it is taken as damaged.
+/// Attempts to read one place of a disk, at least, before it is taken as damaged.
 pub const READ_ATTEMPTS: u32 = 5;
+/// How long a place of a disk is tried, at least, before it is taken as damaged.
+pub const READ_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Groups (tenant, reason, signal) that a listing of the quarantine tells apart.
 pub const QUARANTINE_GROUPS: usize = 100_000;
 /// Rejected batches waiting to be written to the quarantine.

@@ -39,20 +39,33 @@ pub struct Reader {
     name: String,
     scanner: Option<Scanner>,
     /// The last sequence passed, read or not.
-    position: u64,
+    pub(super) position: u64,
     last_time: u64,
     /// Handed out and not done with: bytes and time by sequence.
     outstanding: BTreeMap<u64, (u64, u64)>,
     changes: watch::Receiver<u64>,
     /// Failed attempts to read this place.
     attempts: u32,
+    failing_since: Option<Instant>,
+    pub(super) patience: Duration,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, name: String, position: u64) -> Self {
         let changes = shared.durable.subscribe();
         let outstanding = BTreeMap::new();
-        Reader { shared, name, scanner: None, position, last_time: 0, outstanding, changes, attempts: 0 }
+        Reader {
+            shared,
+            name,
+            scanner: None,
+            position,
+            last_time: 0,
+            outstanding,
+            changes,
+            attempts: 0,
+            failing_since: None,
+            patience: limits::READ_PATIENCE,
+        }
     }
 
     /// The destination's name.
@@ -106,7 +119,7 @@ impl Reader {
                     return None;
                 }
                 // A place that could not be read is tried again soon.
-                let left = if self.attempts > 0 { left.min(Duration::from_millis(20)) } else { left };
+                let left = if self.attempts > 0 { left.min(self.pause()) } else { left };
                 if *self.shared.durable.borrow() != seen {
                     break;
                 }
@@ -137,7 +150,7 @@ impl Reader {
                 return Some(record);
             }
             if self.attempts > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(self.pause()).await;
             } else if drained || self.changes.changed().await.is_err() {
                 return None;
             }
@@ -220,9 +233,11 @@ impl Reader {
             };
             let mut scanner = match self.scanner.take() {
                 Some(scanner) => scanner,
-                None => match Scanner::open(&*self.shared.disk, &self.shared.dir, base)? {
-                    Some(scanner) => scanner,
-                    None => {
+                None => match Scanner::open(&*self.shared.disk, &self.shared.dir, base) {
+                    Ok(Some(scanner)) => scanner,
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                    // Its head is destroyed, or somebody has taken the file away.
+                    Ok(None) | Err(_) => {
                         self.shared.damaged(base, 0, |_| Vec::new());
                         self.position = last;
                         continue;
@@ -237,10 +252,10 @@ impl Reader {
             }
             match step? {
                 Stride::Found(record) => {
-                    self.attempts = 0;
+                    self.read_well();
                     return Ok(Some(record));
                 }
-                Stride::Passed => self.attempts = 0,
+                Stride::Passed => self.read_well(),
                 Stride::End if sealed => {}
                 Stride::End => return Ok(None),
             }
@@ -287,24 +302,32 @@ impl Reader {
         }
     }
 
-    /// A place that the disk cannot read, again and again, is taken as damaged, so that one bad
-    /// sector does not stop a destination for ever.
+    /// A place that the disk cannot read, again and again over a long time, is taken as damaged, so
+    /// that one bad sector does not stop a destination for ever. A file that cannot be opened is not
+    /// given up: that is a shortage of something, not a damage.
     fn read_failed(&mut self, error: &io::Error) {
         self.shared.failed("read", error);
         self.attempts += 1;
-        if self.attempts < limits::READ_ATTEMPTS {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if self.attempts < limits::READ_ATTEMPTS || since.elapsed() < self.patience {
             return;
         }
-        self.attempts = 0;
         if let Some(scanner) = &mut self.scanner {
             let limit = self.shared.lock().segments.get(&scanner.base()).map_or(0, |s| s.len);
             self.shared.damaged(scanner.base(), scanner.offset(), |_| Vec::new());
             scanner.pass_sector(limit);
-        } else if let Some((base, _, true, last)) = self.segment() {
-            // Its head cannot be read: nothing in it can.
-            self.shared.damaged(base, 0, |_| Vec::new());
-            self.position = last;
+            self.read_well();
         }
+    }
+
+    fn read_well(&mut self) {
+        self.attempts = 0;
+        self.failing_since = None;
+    }
+
+    /// How long to wait before a place that could not be read is tried again.
+    fn pause(&self) -> Duration {
+        Duration::from_millis(10 << self.attempts.min(7))
     }
 }
 

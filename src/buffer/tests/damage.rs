@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::buffer::record::{HEADER_BYTES, Header};
+use crate::buffer::{
+    faulty::Fault,
+    record::{HEADER_BYTES, Header},
+};
 
 /// A disk with ten records in three segments, and the segments in order.
 fn written() -> (FaultyDisk, Vec<PathBuf>) {
@@ -216,6 +219,28 @@ fn a_reader_that_is_gone_holds_nothing() {
     let (mut writer, shared) = open(&[]);
     writer.keep();
     assert_eq!(shared.stats().segments, 0);
+}
+
+/// Scenario: a place of the disk fails each read; then the patience is over. Guarantee: nothing is passed
+/// over before, one sector is after, it is counted, and the rest is read.
+#[test]
+fn an_unreadable_place_is_passed_over_in_the_end() {
+    let (disk, _) = written();
+    let (shared, _, _) = journal::prepare(Arc::new(disk.clone()), small(), &[READER.into()]).unwrap();
+    let mut reader = journal::reader(&shared, READER).unwrap();
+    assert_eq!(reader.try_next().map(|r| id_of(&r)), Some(1));
+    let mut fail = |times: u32, patience| {
+        reader.patience = patience;
+        for _ in 0..times {
+            disk.fail_in(0, Fault::Error);
+            assert!(reader.try_next().is_none());
+        }
+        (reader.position, shared.stats().corrupt_records)
+    };
+    assert_eq!(fail(100, Duration::from_secs(60)), (1, 0));
+    assert_eq!(fail(1, Duration::ZERO), (1, 1));
+    let rest: Vec<u64> = std::iter::from_fn(|| reader.try_next()).map(|r| id_of(&r)).collect();
+    assert_eq!(rest, (5..=10).collect::<Vec<_>>());
 }
 
 /// Scenario: the cursor is damaged. Guarantee: the gate starts, counts it, and reads from the oldest.
