@@ -35,7 +35,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Scenario: appends, writes, reads, commits, failing calls, a full disk, a small quota and crashes
     /// in any order. Guarantee: what was accepted is read at least once and in order, nothing is
