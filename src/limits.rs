@@ -13,6 +13,21 @@ pub const REQUEST_BYTES: usize = 64 * MIB;
 /// One response, in bytes.
 pub const RESPONSE_BYTES: usize = 4 * MIB;
 
+// config -----------------------------------------------------------------------------------
+
+/// One configuration file, in bytes.
+pub const CONFIG_BYTES: usize = 4 * MIB;
+/// Nodes of one configuration file after its aliases are expanded.
+pub const CONFIG_NODES: usize = 200_000;
+/// Files given with `--config`.
+pub const CONFIG_FILES: usize = 64;
+/// Mistakes reported at once.
+pub const CONFIG_ERRORS: usize = 32;
+/// The value of one environment variable, in bytes.
+pub const VARIABLE_BYTES: usize = 64 * 1024;
+/// A file that holds one secret, in bytes.
+pub const SECRET_BYTES: usize = 64 * 1024;
+
 // receive ----------------------------------------------------------------------------------
 
 /// Bytes of all requests in flight, compressed and decompressed together.
@@ -30,6 +45,21 @@ pub const TENANTS: usize = 1_000_000;
 pub const TOKEN_BYTES: usize = 16 * 1024;
 /// A key set (JWKS), in bytes.
 pub const JWKS_BYTES: usize = MIB;
+
+// transform --------------------------------------------------------------------------------
+
+/// Transforms in one policy.
+pub const TRANSFORMS: usize = 1024;
+/// Operations of one transform.
+pub const TRANSFORM_OPERATIONS: usize = 64;
+/// Conditions of one selector, nested ones counted.
+pub const TRANSFORM_CONDITIONS: usize = 256;
+/// A compiled pattern of a selector, in bytes.
+pub const TRANSFORM_PATTERN_BYTES: usize = MIB;
+/// Text that `parse_json` and `parse_key_value` take, in bytes; a longer one is left as it is.
+pub const TRANSFORM_PARSE_BYTES: usize = MIB;
+/// Pairs that one `parse_key_value` makes; the rest of the text is left out.
+pub const TRANSFORM_PAIRS: usize = 1024;
 
 // scrub ------------------------------------------------------------------------------------
 
