@@ -10,8 +10,18 @@ pub const MIB: usize = 1 << 20;
 pub const DEPTH: usize = 64;
 /// One request, on the wire and again after decompression, in bytes (OTLP 1.11: 64 MiB).
 pub const REQUEST_BYTES: usize = 64 * MIB;
+/// Items (log records, spans, data points) in one request.
+pub const REQUEST_ITEMS: u32 = 4_000_000;
 /// One response, in bytes.
 pub const RESPONSE_BYTES: usize = 4 * MIB;
+
+/// What splitting one request by tenant may write, in multiples of the request: each tenant's part
+/// repeats the resource and the scope.
+pub const SPLIT_GROWTH: usize = 4;
+/// What splitting may write beyond [`SPLIT_GROWTH`], in bytes, so that small requests are never refused.
+pub const SPLIT_SLACK: usize = MIB;
+/// Attribute names that may hold a tenant.
+pub const TENANT_ALIASES: usize = 64;
 
 // config -----------------------------------------------------------------------------------
 
@@ -56,6 +66,12 @@ pub const TRANSFORM_OPERATIONS: usize = 64;
 pub const TRANSFORM_CONDITIONS: usize = 256;
 /// A compiled pattern of a selector, in bytes.
 pub const TRANSFORM_PATTERN_BYTES: usize = MIB;
+/// Steps of one field path below its root.
+pub const TRANSFORM_STEPS: usize = 8;
+/// What the operations may add to one record by parsing and copying, in bytes; past it they do nothing.
+pub const TRANSFORM_GROWTH_BYTES: usize = MIB;
+/// Nesting of a value that a transform makes, in levels of JSON (each is up to three protobuf messages).
+pub const TRANSFORM_DEPTH: usize = 16;
 /// Text that `parse_json` and `parse_key_value` take, in bytes; a longer one is left as it is.
 pub const TRANSFORM_PARSE_BYTES: usize = MIB;
 /// Pairs that one `parse_key_value` makes; the rest of the text is left out.
@@ -82,6 +98,7 @@ pub const LANES: usize = 16_384;
 /// Distinct values of the `tenant_id` label on the gate's own metrics; past it, "other".
 pub const TENANT_LABELS: usize = 10_000;
 
+const _: () = assert!(TRANSFORM_DEPTH * 3 + 10 < DEPTH);
 const _: () = assert!(RESPONSE_BYTES < REQUEST_BYTES);
 const _: () = assert!(REQUEST_BYTES < RECORD_BYTES);
 const _: () = assert!(REQUEST_BYTES * 2 <= IN_FLIGHT_BYTES);

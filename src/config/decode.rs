@@ -34,7 +34,7 @@ pub(super) fn decode<T: DeserializeOwned>(
             Err(error) => error,
         };
         let message = error.inner().to_string();
-        let (relative, absolute) = pointers(pointer, error.path(), &message);
+        let (relative, absolute) = pointers(pointer, error.path(), &message, &value);
         let (node, exact) = root.nearest(&absolute);
         if exact && message.starts_with("invalid type") {
             if let Some(text) = as_text(node).filter(|text| value.pointer(&relative) != Some(text)) {
@@ -71,13 +71,19 @@ pub(super) fn decode<T: DeserializeOwned>(
 }
 
 /// The pointers of a mistake: within the decoded part, and within the document.
-fn pointers(base: &str, path: &serde_path_to_error::Path, message: &str) -> (String, String) {
+fn pointers(base: &str, path: &serde_path_to_error::Path, message: &str, value: &Value) -> (String, String) {
     let mut relative = String::new();
     for segment in path.iter() {
         match segment {
             Segment::Seq { index } => push_step(&mut relative, &index.to_string()),
             Segment::Map { key } => push_step(&mut relative, key),
-            Segment::Enum { .. } | Segment::Unknown => {}
+            // `{variant: {...}}` is one more level of the file; a variant alone is not.
+            Segment::Enum { variant } => {
+                if value.pointer(&relative).and_then(|at| at.get(variant)).is_some() {
+                    push_step(&mut relative, variant);
+                }
+            }
+            Segment::Unknown => {}
         }
     }
     // The path of an unknown field may end above it.
