@@ -21,7 +21,11 @@ pub(super) fn decode<T: DeserializeOwned>(
 ) -> Result<T, ConfigErrors> {
     let mut value = match root.nearest(pointer) {
         (node, true) if !node.is_null() => node.to_value(),
-        _ => Value::Object(serde_json::Map::new()),
+        // Nothing there: an empty list where the type is one, an empty map else.
+        _ => match T::deserialize(Value::Array(Vec::new())) {
+            Ok(empty) if T::deserialize(Value::Object(serde_json::Map::new())).is_err() => return Ok(empty),
+            _ => Value::Object(serde_json::Map::new()),
+        },
     };
     let mut errors: Vec<ConfigError> = Vec::new();
     let mut left_out = false;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     ConfigError, ConfigErrors, Environment, Place, decode,
     interpolate::interpolate,
-    node::{Node, dotted, steps},
+    node::{Data, Node, Text, dotted, steps},
     yaml,
 };
 use crate::limits;
@@ -117,6 +117,11 @@ impl Document {
         }
     }
 
+    /// Whether the value at a JSON pointer is a list.
+    pub fn is_list(&self, pointer: &str) -> bool {
+        matches!(self.root.nearest(pointer), (Node { data: Data::List(_), .. }, true))
+    }
+
     /// A mistake in the value at a JSON pointer, with its place and its dotted path.
     pub fn error(&self, pointer: &str, message: impl Into<String>) -> ConfigError {
         ConfigError { place: self.place(pointer), ..ConfigError::new(message).of(dotted(steps(pointer))) }
@@ -130,7 +135,7 @@ impl Document {
         self.decode_at("")
     }
 
-    /// The part at a JSON pointer as a `T`; an absent part is an empty map.
+    /// The part at a JSON pointer as a `T`; an absent part is an empty map, or an empty list for a list.
     ///
     /// # Errors
     /// As [`Document::decode`].
@@ -159,9 +164,9 @@ fn apply_set(root: &mut Node, set: &str) -> Result<(), ConfigErrors> {
     let mut value = yaml::parse(&file, text, limits::CONFIG_NODES)
         .map_err(|error| ConfigError::new(error.message).at(place.clone()).of(path))?;
     if text.trim().is_empty() {
-        value.data = super::node::Data::Text(super::node::Text::new("", false));
+        value.data = Data::Text(Text::new("", false));
     } else if matches!(text.trim(), "null" | "~") {
-        value.data = super::node::Data::Scalar(Value::Null);
+        value.data = Data::Scalar(Value::Null);
     }
     value.place = place.clone();
     root.set(&steps, value).map_err(|error| error.at(place).of(path).into())

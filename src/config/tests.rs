@@ -150,6 +150,8 @@ fn an_empty_section_sets_nothing() {
     assert_eq!(parse("receivers:\n  grpc:\nlabels:\n").decode::<Sample>().unwrap(), Sample::default());
     assert_eq!(parse("").decode::<Sample>().unwrap(), Sample::default());
     assert_eq!(Document::default().decode::<Sample>().unwrap(), Sample::default());
+    assert_eq!(Document::default().decode_at::<Vec<u8>>("/x").unwrap(), Vec::<u8>::new());
+    assert_eq!(Document::default().decode_at::<Sample>("/x").unwrap(), Sample::default());
 }
 
 /// Scenario: references in strings. Guarantee: whole plain ones take their type, quoted ones and
