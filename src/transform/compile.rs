@@ -229,7 +229,7 @@ impl Compiler<'_> {
                 escape_names(&mut value);
                 let field = field?;
                 let severity = field.root == Root::SeverityNumber;
-                if severity && !value.as_u64().is_some_and(|number| number <= 24) {
+                if severity && value.as_u64().is_none_or(|number| number > 24) {
                     self.fail(&format!("{at}/set/value"), "expected a severity number from 0 to 24");
                 }
                 Op::Set { field, value }

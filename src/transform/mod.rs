@@ -74,7 +74,8 @@ impl Transforms {
     ) -> (Verdict, Option<usize>) {
         for (nth, at) in which.iter().enumerate() {
             let transform = &self.list[*at];
-            if !(picked && nth == 0) && !transform.condition.holds(record, context) {
+            let known = picked && nth == 0;
+            if !known && !transform.condition.holds(record, context) {
                 continue;
             }
             for op in &transform.ops {
