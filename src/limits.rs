@@ -23,6 +23,21 @@ pub const SPLIT_SLACK: usize = MIB;
 /// Attribute names that may hold a tenant.
 pub const TENANT_ALIASES: usize = 64;
 
+// config -----------------------------------------------------------------------------------
+
+/// One configuration file, in bytes.
+pub const CONFIG_BYTES: usize = 4 * MIB;
+/// Nodes of one configuration file after its aliases are expanded.
+pub const CONFIG_NODES: usize = 200_000;
+/// Files given with `--config`.
+pub const CONFIG_FILES: usize = 64;
+/// Mistakes reported at once.
+pub const CONFIG_ERRORS: usize = 32;
+/// The value of one environment variable, in bytes.
+pub const VARIABLE_BYTES: usize = 64 * 1024;
+/// A file that holds one secret, in bytes.
+pub const SECRET_BYTES: usize = 64 * 1024;
+
 // receive ----------------------------------------------------------------------------------
 
 /// Bytes of all requests in flight, compressed and decompressed together.
@@ -40,6 +55,27 @@ pub const TENANTS: usize = 1_000_000;
 pub const TOKEN_BYTES: usize = 16 * 1024;
 /// A key set (JWKS), in bytes.
 pub const JWKS_BYTES: usize = MIB;
+
+// transform --------------------------------------------------------------------------------
+
+/// Transforms in one policy.
+pub const TRANSFORMS: usize = 1024;
+/// Operations of one transform.
+pub const TRANSFORM_OPERATIONS: usize = 64;
+/// Conditions of one selector, nested ones counted.
+pub const TRANSFORM_CONDITIONS: usize = 256;
+/// A compiled pattern of a selector, in bytes.
+pub const TRANSFORM_PATTERN_BYTES: usize = MIB;
+/// Steps of one field path below its root.
+pub const TRANSFORM_STEPS: usize = 8;
+/// What the operations may add to one record by parsing and copying, in bytes; past it they do nothing.
+pub const TRANSFORM_GROWTH_BYTES: usize = MIB;
+/// Nesting of a value that a transform makes, in levels of JSON (each is up to three protobuf messages).
+pub const TRANSFORM_DEPTH: usize = 16;
+/// Text that `parse_json` and `parse_key_value` take, in bytes; a longer one is left as it is.
+pub const TRANSFORM_PARSE_BYTES: usize = MIB;
+/// Pairs that one `parse_key_value` makes; the rest of the text is left out.
+pub const TRANSFORM_PAIRS: usize = 1024;
 
 // scrub ------------------------------------------------------------------------------------
 
@@ -80,6 +116,7 @@ pub const QUARANTINE_QUEUE_BYTES: usize = 32 * MIB;
 /// Distinct values of the `tenant_id` label on the gate's own metrics; past it, "other".
 pub const TENANT_LABELS: usize = 10_000;
 
+const _: () = assert!(TRANSFORM_DEPTH * 3 + 10 < DEPTH);
 const _: () = assert!(RESPONSE_BYTES < REQUEST_BYTES);
 const _: () = assert!(REQUEST_BYTES < RECORD_BYTES);
 const _: () = assert!(RECORD_BYTES < u32::MAX as usize);

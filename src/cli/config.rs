@@ -1,0 +1,131 @@
+//! What every verb that reads the configuration shares, and the verbs about it:
+//! `validate`, `print-config`, `schema`.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::config::{
+    ConfigError, ConfigErrors, Document, Environment, Options, hash, print_config, reference_markdown, schema,
+};
+
+/// The options that say which configuration is meant.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file; give it again to lay another file over it
+    #[arg(long = "config", short = 'c', value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Set one value over the files, in YAML (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Loads the document that these options name.
+    ///
+    /// # Errors
+    /// As [`Document::load`].
+    pub fn load(&self, environment: Environment) -> Result<Document, ConfigErrors> {
+        Document::load(&self.files, &self.sets, Options { environment, ..Options::default() })
+    }
+}
+
+/// The options of `portcullis validate`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ValidateArgs {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Do not resolve environment variables: check the references only
+    #[arg(long)]
+    pub no_environment: bool,
+    /// Let warnings fail the validation
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+/// The options of `portcullis schema`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SchemaArgs {
+    /// Write the reference page in Markdown
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `validate`: decodes the configuration and compiles it with `compile`, which returns warnings.
+/// The answer is the text for people and whether all is well.
+pub fn validate<T: DeserializeOwned>(
+    args: &ValidateArgs,
+    compile: impl FnOnce(&T, &Document) -> Result<Vec<ConfigError>, Vec<ConfigError>>,
+) -> (String, bool) {
+    let environment = if args.no_environment { Environment::Unresolved } else { Environment::Process };
+    let compiled = args.config.load(environment).and_then(|document| {
+        let config = document.decode::<T>()?;
+        compile(&config, &document).map_err(ConfigErrors)
+    });
+    match compiled {
+        Err(errors) => (errors.0.iter().map(|error| format!("error: {error}\n")).collect(), false),
+        Ok(warnings) => {
+            let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+            let good = warnings.is_empty() || !args.deny_warnings;
+            text.push_str(if good { "the configuration is valid\n" } else { "warnings are denied\n" });
+            (text, good)
+        }
+    }
+}
+
+/// `print-config`: the effective configuration, secrets hidden, its hash in the first line.
+///
+/// # Errors
+/// As [`Document::load`] and [`Document::decode`].
+pub fn effective<T: DeserializeOwned + Serialize>(args: &ConfigArgs) -> Result<String, ConfigErrors> {
+    let config: T = args.load(Environment::Process)?.decode()?;
+    Ok(format!("# hash {}\n{}", hash(&config)?, print_config(&config)?))
+}
+
+/// `schema`: the JSON Schema for editors, or the reference page.
+pub fn describe<T: JsonSchema>(args: &SchemaArgs) -> String {
+    let schema = schema::<T>();
+    if args.markdown { reference_markdown(&schema) } else { format!("{schema:#}\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    struct Sample {
+        /// A size, in bytes.
+        size_bytes: u64,
+    }
+
+    fn args(sets: &[&str]) -> ConfigArgs {
+        ConfigArgs { files: Vec::new(), sets: sets.iter().map(|set| (*set).to_owned()).collect() }
+    }
+
+    /// Scenario: a good one, one with a warning, a bad one. Guarantee: the text and the verdict fit.
+    #[test]
+    fn validation_has_a_verdict() {
+        let mut validation = ValidateArgs { config: args(&["size_bytes=1"]), ..ValidateArgs::default() };
+        let warn = |_: &Sample, _: &Document| Ok(vec![ConfigError::new("small")]);
+        assert!(validate::<Sample>(&validation, |_, _| Ok(Vec::new())).1);
+        assert!(validate(&validation, warn).1);
+        validation.deny_warnings = true;
+        assert_eq!(validate(&validation, warn), ("warning: small\nwarnings are denied\n".into(), false));
+        validation.config = args(&["size=1"]);
+        let (text, good) = validate::<Sample>(&validation, |_, _| Ok(Vec::new()));
+        assert!(!good && text.starts_with("error: --set: size: unknown field"), "{text}");
+    }
+
+    /// Scenario: the effective configuration and its schema. Guarantee: both name the key.
+    #[test]
+    fn the_effective_configuration_and_the_schema_are_printed() {
+        let text = effective::<Sample>(&args(&["size_bytes=7"])).unwrap();
+        assert!(text.starts_with("# hash ") && text.ends_with("\nsize_bytes: 7\n"), "{text}");
+        assert!(describe::<Sample>(&SchemaArgs { markdown: true }).contains("`size_bytes`"));
+        assert!(describe::<Sample>(&SchemaArgs { markdown: false }).contains("\"size_bytes\""));
+    }
+}
