@@ -1,1 +1,3 @@
-//! telemetry
+//! The gate's view of itself: own metrics, logs and traces, and the events they are made of.
+
+pub mod metrics;
