@@ -35,8 +35,15 @@ struct Line<'a> {
     exemplar: Option<&'a Exemplar>,
 }
 
-/// The lines of one series, in the order that the formats ask for.
-fn lines<'a>(series: &'a Series, kind: Kind, settings: &Settings, mut push: impl FnMut(Line<'a>)) {
+/// The lines of one series, in the order that the formats ask for. OpenMetrics has no `_count`
+/// without a `_sum`; elsewhere the count is worth having (`lone_count`).
+fn lines<'a>(
+    series: &'a Series,
+    kind: Kind,
+    settings: &Settings,
+    lone_count: bool,
+    mut push: impl FnMut(Line<'a>),
+) {
     let mut line = |suffix, extra, value, exemplar| push(Line { suffix, extra, value, exemplar });
     match &series.value {
         Value::Number(value) => {
@@ -56,7 +63,9 @@ fn lines<'a>(series: &'a Series, kind: Kind, settings: &Settings, mut push: impl
             if let Some(sum) = sum {
                 line("_sum", None, sum, None);
             }
-            line("_count", None, total as f64, None);
+            if lone_count || sum.is_some() {
+                line("_count", None, total as f64, None);
+            }
         }
         Value::Exponential(h) => {
             let buckets = h.explicit(settings.exponential_buckets);
@@ -73,7 +82,9 @@ fn lines<'a>(series: &'a Series, kind: Kind, settings: &Settings, mut push: impl
             if let Some(sum) = sum {
                 line("_sum", None, sum, None);
             }
-            line("_count", None, h.count as f64, None);
+            if lone_count || sum.is_some() {
+                line("_count", None, h.count as f64, None);
+            }
         }
         Value::Summary(s) => {
             for (quantile, value) in &s.quantiles {
@@ -108,7 +119,7 @@ pub fn header(out: &mut String, family: &Family, format: Format) {
 pub fn group(out: &mut String, tenant: &str, group: &Group, format: Format, settings: &Settings) {
     let family = &group.family;
     for (labels, series) in &group.series {
-        lines(series, family.kind, settings, |line| {
+        lines(series, family.kind, settings, !format.is_openmetrics(), |line| {
             let _ = write!(out, "{}{}{{{}=\"{tenant}\"", family.base, line.suffix, label::TENANT);
             if !labels.is_empty() {
                 let _ = write!(out, ",{labels}");
@@ -140,7 +151,7 @@ pub fn group(out: &mut String, tenant: &str, group: &Group, format: Format, sett
 /// All samples of one tenant in one family.
 pub fn samples(out: &mut Vec<Sample>, tenant: TenantId, group: &Group, settings: &Settings) {
     for (labels, series) in &group.series {
-        lines(series, group.family.kind, settings, |line| {
+        lines(series, group.family.kind, settings, true, |line| {
             let mut labels = labels.to_string();
             if let Some((name, bound)) = line.extra {
                 let comma = if labels.is_empty() { "" } else { "," };
