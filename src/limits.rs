@@ -78,6 +78,12 @@ pub const PROMETHEUS_HELP_BYTES: usize = 1024;
 pub const PROMETHEUS_BUCKETS: usize = 512;
 /// Buckets on either side of zero that an exponential histogram keeps.
 pub const PROMETHEUS_EXPONENTIAL_STATE: usize = 160;
+/// Connections open at once on the scrape endpoint.
+pub const PROMETHEUS_CONNECTIONS: usize = 64;
+/// Scrapes rendered at once; further ones wait.
+pub const PROMETHEUS_SCRAPES: usize = 2;
+/// Time to send a request's head, or to take an answer, on the scrape endpoint, in seconds.
+pub const PROMETHEUS_TIMEOUT_SECONDS: u64 = 30;
 /// Buckets that an exponential histogram is shown with, by default.
 pub const PROMETHEUS_EXPONENTIAL_BUCKETS: usize = 32;
 

@@ -185,11 +185,13 @@ impl Exponential {
         let mut out: Vec<(f64, u64)> = Vec::new();
         let mut total = 0_u64;
         let mut push = |le: f64, n: u64| {
+            // -0.0 is 0.0.
+            let le = le + 0.0;
             total = total.saturating_add(n);
             match out.last_mut() {
                 // Bounds that a float cannot tell apart are one.
                 Some(last) if le <= last.0 => last.1 = total,
-                _ if le == f64::INFINITY || le == f64::NEG_INFINITY => {}
+                _ if le.is_infinite() => {}
                 _ => out.push((le, total)),
             }
         };

@@ -25,7 +25,7 @@ pub fn metric(name: &str, unit: &str, kind: Kind) -> Name {
         words(unit)
     };
     if !word.is_empty() && base != word && !base.ends_with(&format!("_{word}")) {
-        if !base.is_empty() {
+        if !base.is_empty() && !base.ends_with('_') {
             base.push('_');
         }
         base.push_str(&word);

@@ -435,6 +435,10 @@ impl Intake<'_> {
 #[cfg(test)]
 impl Store {
     pub(super) fn tenants(&self) -> BTreeMap<TenantId, usize> {
-        self.all().iter().map(|t| (lock(t).id, lock(t).weight())).collect()
+        let entry = |tenant: &Arc<Mutex<Tenant>>| {
+            let tenant = lock(tenant);
+            (tenant.id, tenant.weight())
+        };
+        self.all().iter().map(entry).collect()
     }
 }
