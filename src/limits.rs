@@ -115,9 +115,46 @@ pub const QUARANTINE_QUEUE_BYTES: usize = 32 * MIB;
 
 /// Distinct values of the `tenant_id` label on the gate's own metrics; past it, "other".
 pub const TENANT_LABELS: usize = 10_000;
+/// Lines that one warning or error call site may write in [`LOG_WINDOW_SECONDS`].
+pub const LOG_LINES_PER_CALL_SITE: u32 = 10;
+/// The window of [`LOG_LINES_PER_CALL_SITE`], in seconds.
+pub const LOG_WINDOW_SECONDS: u64 = 10;
+/// Counters that one worker caches, in (metric, signal, tenant) entries.
+pub const CACHED_COUNTERS: usize = 4096;
+
+// prometheus -------------------------------------------------------------------------------
+
+/// Series of one tenant on the scrape endpoint, by default.
+pub const PROMETHEUS_TENANT_SERIES: usize = 10_000;
+/// Series of all tenants on the scrape endpoint, by default.
+pub const PROMETHEUS_SERIES: usize = 1_000_000;
+/// Labels of one series, by default.
+pub const PROMETHEUS_LABELS: usize = 64;
+/// Name of a label, in bytes, by default.
+pub const PROMETHEUS_LABEL_NAME_BYTES: usize = 256;
+/// Value of a label, in bytes, by default.
+pub const PROMETHEUS_LABEL_VALUE_BYTES: usize = 2048;
+/// Name of a metric, in bytes.
+pub const PROMETHEUS_NAME_BYTES: usize = 512;
+/// Help text of a metric, in bytes; longer text is cut.
+pub const PROMETHEUS_HELP_BYTES: usize = 1024;
+/// Buckets of one explicit histogram, or quantiles of one summary.
+pub const PROMETHEUS_BUCKETS: usize = 512;
+/// Buckets on either side of zero that an exponential histogram keeps.
+pub const PROMETHEUS_EXPONENTIAL_STATE: usize = 160;
+/// Connections open at once on the scrape endpoint.
+pub const PROMETHEUS_CONNECTIONS: usize = 64;
+/// Scrapes rendered at once; further ones wait.
+pub const PROMETHEUS_SCRAPES: usize = 2;
+/// Time to send a request's head, or to take an answer, on the scrape endpoint, in seconds.
+pub const PROMETHEUS_TIMEOUT_SECONDS: u64 = 30;
+/// Buckets that an exponential histogram is shown with, by default.
+pub const PROMETHEUS_EXPONENTIAL_BUCKETS: usize = 32;
 
 const _: () = assert!(TRANSFORM_DEPTH * 3 + 10 < DEPTH);
 const _: () = assert!(RESPONSE_BYTES < REQUEST_BYTES);
 const _: () = assert!(REQUEST_BYTES < RECORD_BYTES);
 const _: () = assert!(RECORD_BYTES < u32::MAX as usize);
+const _: () = assert!(PROMETHEUS_TENANT_SERIES <= PROMETHEUS_SERIES);
+const _: () = assert!(PROMETHEUS_EXPONENTIAL_BUCKETS <= PROMETHEUS_EXPONENTIAL_STATE);
 const _: () = assert!(REQUEST_BYTES * 2 <= IN_FLIGHT_BYTES);
