@@ -10,6 +10,7 @@ mod door;
 mod grpc;
 mod http;
 pub mod listener;
+pub mod ndjson;
 pub mod reply;
 pub mod settings;
 pub mod status;
