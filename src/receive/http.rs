@@ -93,11 +93,7 @@ impl Http {
         let mut response = match self.route(&mut request, &peer).await {
             Ok((signal, accepted)) => reply::http_ok(encoding, signal, &accepted),
             Err(failure) => {
-                let waits = request
-                    .headers()
-                    .get(header::EXPECT)
-                    .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-                if request.version() < Version::HTTP_2 && !waits && !request.body().is_end_stream() {
+                if can_discard(&request) && failure.reason != reply::SLOW_BODY {
                     body::discard(request.body_mut()).await;
                 }
                 reply::http_failure(encoding, &failure)
@@ -160,6 +156,14 @@ impl Http {
         let submission = Submission { signal: route.signal(), format, body: bytes, credentials, permit };
         self.intake.submit(submission).await.map_err(Failure::from)
     }
+}
+
+/// Whether an unread body stands in the way of the next request, and reading it costs the client nothing new.
+fn can_discard(request: &Request<Incoming>) -> bool {
+    let waits = request.headers().get(header::EXPECT);
+    request.version() < Version::HTTP_2
+        && !waits.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && !request.body().is_end_stream()
 }
 
 fn compression(headers: &HeaderMap) -> Result<Compression, Failure> {

@@ -58,6 +58,9 @@ impl Body for ReplyBody {
     }
 }
 
+/// The reason of a body that did not arrive in time.
+pub(crate) const SLOW_BODY: &str = "body_timeout";
+
 /// A request that was not served, in the terms of both protocols.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
@@ -93,11 +96,11 @@ impl Failure {
 
     /// The body did not arrive in time. Retryable: the data is still with the client.
     pub fn slow() -> Self {
-        Refusal::Unavailable {
+        let refusal = Refusal::Unavailable {
             message: "the body did not arrive in time; send it again".into(),
             retry_after: Duration::from_secs(1),
-        }
-        .into()
+        };
+        Failure { reason: SLOW_BODY, ..refusal.into() }
     }
 
     /// The client's own deadline passed first.
