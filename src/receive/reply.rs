@@ -151,7 +151,11 @@ fn jitter(base: Duration) -> Duration {
 
 /// At most `max` bytes of a text, at a character's edge.
 fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 // gRPC -------------------------------------------------------------------------------------

@@ -217,3 +217,36 @@ fn within(at: &str, key: &str, value: usize, max: usize) -> Result<(), String> {
     }
     Err(format!("{at}.{key}: expected 1 to {max}, found {value}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Settings, String> {
+        let settings: Settings = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        settings.validate().map(|()| settings)
+    }
+
+    /// Scenario: nothing, null, a part, and nonsense. Guarantee: defaults on loopback, off, the rest stays default,
+    /// and an error that names the key.
+    #[test]
+    fn settings_have_defaults_and_bounds() {
+        let all = read("{}").unwrap();
+        assert_eq!(all.grpc.unwrap().endpoint.to_string(), "127.0.0.1:4317");
+        assert_eq!(all.http.unwrap().endpoint.to_string(), "127.0.0.1:4318");
+        assert!(read(r#"{"grpc":null}"#).unwrap().grpc.is_none());
+        let part = read(r#"{"http":{"connection":{"idle_timeout":"1m"}}}"#).unwrap().http.unwrap();
+        assert_eq!(part.connection.idle_timeout, Duration::from_secs(60));
+        assert_eq!(part.connection.max, limits::CONNECTIONS);
+        for (bad, key) in [
+            (r#"{"grpc":{"max_recv_bytes":0}}"#, "receivers.grpc.max_recv_bytes"),
+            (r#"{"http":{"max_recv_bytes":67108865}}"#, "receivers.http.max_recv_bytes"),
+            (r#"{"http":{"connection":{"max":0}}}"#, "receivers.http.connection.max"),
+            (r#"{"http":{"connection":{"body_timeout":"0s"}}}"#, "body_timeout"),
+            (r#"{"http":{"compresion":1}}"#, "compresion"),
+        ] {
+            let error = read(bad).unwrap_err();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+}

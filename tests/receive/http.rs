@@ -316,3 +316,40 @@ async fn raw(address: std::net::SocketAddr, bytes: &[u8]) -> String {
     tokio::time::timeout(Duration::from_secs(5), reading).await.expect("closed in time").ok();
     String::from_utf8_lossy(&reply).into_owned()
 }
+
+/// Scenario: more connections than allowed. Guarantee: the next one waits, and is served when a slot is free.
+#[tokio::test]
+async fn connections_over_the_limit_wait() {
+    let fake = Fake::new(MIB);
+    let gate = gate(&fake, |s| s.http.as_mut().unwrap().connection.max = 1).await;
+    let address = gate.http_address().unwrap();
+    let first = TcpStream::connect(address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let post = client().post(format!("http://{address}/v1/logs")).header("content-type", "application/json");
+    let mut second = tokio::spawn(post.body("{}").send());
+    assert!(tokio::time::timeout(Duration::from_millis(150), &mut second).await.is_err());
+    drop(first);
+    assert_eq!(second.await.unwrap().unwrap().status(), 200);
+}
+
+/// Scenario: chunked bytes that were never HTTP, or that break off. Guarantee: an error or a closed connection,
+/// nothing submitted, nothing kept.
+#[tokio::test]
+async fn broken_chunks_are_not_data() {
+    let fake = Fake::new(MIB);
+    let gate = gate(&fake, |_| {}).await;
+    let address = gate.http_address().unwrap();
+    let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    for chunks in ["zz\r\n{}\r\n0\r\n\r\n", "ffffffffffffffffff\r\n", "2\r\n{}XX"] {
+        let reply = raw(address, format!("{head}{chunks}").as_bytes()).await;
+        assert!(!reply.contains(" 200 "), "{reply}");
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{head}2\r\n{{}}\r\n").as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.ok();
+    assert!(!reply.contains(" 200 "), "{reply}");
+    assert!(fake.seen().is_empty());
+    assert_eq!(fake.budget.used(), 0);
+}
