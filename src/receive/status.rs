@@ -1,11 +1,11 @@
-//! `google.rpc.Status` as protobuf and as JSON, and the OTLP responses, written by hand: they are
+//! `google.rpc.Status` as protobuf and as JSON, and the OTLP responses, written field by field: they are
 //! a handful of fields, and a reply must never fail.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{batch::Signal, receipt::Accepted};
+use crate::{batch::Signal, receipt::Accepted, wire::put};
 
 /// The gRPC status codes that a receiver answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +30,18 @@ const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 /// A `google.rpc.Status` message; `retry_after` becomes a `RetryInfo` detail.
 pub fn encode(code: Code, message: &str, retry_after: Option<Duration>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 80);
-    varint_field(&mut out, 1, code as u64);
-    bytes_field(&mut out, 2, message.as_bytes());
+    uint(&mut out, 1, code as u64);
+    text(&mut out, 2, message);
     if let Some(delay) = retry_after {
         let mut duration = Vec::new();
-        varint_field(&mut duration, 1, delay.as_secs());
-        varint_field(&mut duration, 2, u64::from(delay.subsec_nanos()));
+        uint(&mut duration, 1, delay.as_secs());
+        uint(&mut duration, 2, u64::from(delay.subsec_nanos()));
         let mut info = Vec::new();
-        message_field(&mut info, 1, &duration);
+        put::bytes(&mut info, 1, &duration);
         let mut any = Vec::new();
-        bytes_field(&mut any, 1, RETRY_INFO.as_bytes());
-        bytes_field(&mut any, 2, &info);
-        message_field(&mut out, 3, &any);
+        text(&mut any, 1, RETRY_INFO);
+        put::bytes(&mut any, 2, &info);
+        put::bytes(&mut out, 3, &any);
     }
     out
 }
@@ -61,9 +61,9 @@ pub fn response(accepted: &Accepted) -> Vec<u8> {
     let mut out = Vec::new();
     if accepted.rejected > 0 || !accepted.message.is_empty() {
         let mut partial = Vec::with_capacity(accepted.message.len() + 16);
-        varint_field(&mut partial, 1, accepted.rejected);
-        bytes_field(&mut partial, 2, accepted.message.as_bytes());
-        message_field(&mut out, 1, &partial);
+        uint(&mut partial, 1, accepted.rejected);
+        text(&mut partial, 2, &accepted.message);
+        put::bytes(&mut out, 1, &partial);
     }
     out
 }
@@ -88,29 +88,16 @@ pub fn response_json(signal: Signal, accepted: &Accepted) -> Vec<u8> {
     json!({ "partialSuccess": partial }).to_string().into_bytes()
 }
 
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn varint_field(out: &mut Vec<u8>, number: u64, value: u64) {
+/// A varint field, left out where it is zero.
+fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
     if value != 0 {
-        varint(out, number << 3);
-        varint(out, value);
+        put::uint(out, field, value);
     }
 }
 
-fn bytes_field(out: &mut Vec<u8>, number: u64, value: &[u8]) {
+/// A string field, left out where it is empty.
+fn text(out: &mut Vec<u8>, field: u32, value: &str) {
     if !value.is_empty() {
-        message_field(out, number, value);
+        put::bytes(out, field, value.as_bytes());
     }
-}
-
-fn message_field(out: &mut Vec<u8>, number: u64, value: &[u8]) {
-    varint(out, number << 3 | 2);
-    varint(out, value.len() as u64);
-    out.extend_from_slice(value);
 }

@@ -17,16 +17,15 @@
 //! by its number, never by its text. Past [`limits::NDJSON_SERVICES`] services in one request, `service.name`
 //! stays on the record.
 
-mod proto;
 mod time;
+mod value;
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use self::proto::{fixed64, message, string_attribute, varint_field};
-use crate::{limits, receipt::Refusal};
+use crate::{limits, receipt::Refusal, wire::put};
 
 /// Levels of objects and arrays in a line. One level is three protobuf messages, and the record itself lies
 /// in six, so that all of it stays within [`limits::DEPTH`].
@@ -145,7 +144,7 @@ impl Resources {
             && !self.index.contains_key(&service)
         {
             let mut record = record.to_vec();
-            string_attribute(
+            put::attribute(
                 &mut record,
                 LOG_ATTRIBUTES,
                 "service.name",
@@ -161,7 +160,7 @@ impl Resources {
             self.scopes.len() - 1
         });
         if let Some((_, scope)) = self.scopes.get_mut(at) {
-            message(scope, 2, record);
+            put::bytes(scope, 2, record);
         }
         extra
     }
@@ -172,12 +171,12 @@ impl Resources {
             let mut group = Vec::with_capacity(scope.len() + 128);
             if let Some(service) = service {
                 let mut resource = Vec::new();
-                string_attribute(&mut resource, 1, "service.name", &service);
-                message(&mut group, 1, &resource);
+                put::attribute(&mut resource, 1, "service.name", &service);
+                put::bytes(&mut group, 1, &resource);
             }
-            message(&mut group, 2, &scope);
+            put::bytes(&mut group, 2, &scope);
             drop(scope);
-            message(&mut out, 1, &group);
+            put::bytes(&mut out, 1, &group);
         }
         out
     }
@@ -189,22 +188,22 @@ const LOG_ATTRIBUTES: u32 = 6;
 /// Writes one `LogRecord`, and returns its service.
 fn write_record(mut object: Map<String, Value>, observed: u64, out: &mut Vec<u8>) -> Option<String> {
     if let Some(nanos) = take(&mut object, &["timestamp", "time", "@timestamp", "ts"], time::nanos) {
-        fixed64(out, 1, nanos);
+        put::fixed64(out, 1, nanos);
     }
     let level = take(&mut object, &["level", "severity", "severity_text", "log.level"], level);
     let number = take(&mut object, &["severity_number"], |v| v.as_u64().filter(|n| (1..=24).contains(n)));
     if let Some(number) = number.or_else(|| level.as_ref().and_then(|(_, number)| *number)) {
-        varint_field(out, 2, number);
+        put::uint(out, 2, number);
     }
     if let Some((text, _)) = level {
-        message(out, 3, text.as_bytes());
+        put::bytes(out, 3, text.as_bytes());
     }
-    let any = |value: &Value| Some(proto::any_value(value));
-    let text = |value: &Value| value.is_string().then(|| proto::any_value(value));
+    let any = |value: &Value| Some(value.clone());
+    let text = |value: &Value| value.is_string().then(|| value.clone());
     let body =
         take(&mut object, &["message", "msg"], any).or_else(|| take(&mut object, &["log", "event"], text));
     if let Some(body) = body {
-        message(out, 5, &body);
+        value::any_value(out, 5, &body);
     }
     let trace_id = take(&mut object, &["trace_id", "traceId", "trace.id"], id::<16>);
     let span_id = take(&mut object, &["span_id", "spanId", "span.id"], id::<8>);
@@ -212,15 +211,15 @@ fn write_record(mut object: Map<String, Value>, observed: u64, out: &mut Vec<u8>
         v.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
     });
     for (key, value) in &object {
-        message(out, LOG_ATTRIBUTES, &proto::key_value(key, value));
+        value::key_value(out, LOG_ATTRIBUTES, key, value);
     }
     if let Some(id) = trace_id {
-        message(out, 9, &id);
+        put::bytes(out, 9, &id);
     }
     if let Some(id) = span_id {
-        message(out, 10, &id);
+        put::bytes(out, 10, &id);
     }
-    fixed64(out, 11, observed);
+    put::fixed64(out, 11, observed);
     service
 }
 

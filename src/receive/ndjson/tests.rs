@@ -101,6 +101,18 @@ fn services_past_the_limit_stay_on_the_record() {
     assert_eq!(request.resource_logs.len(), limits::NDJSON_SERVICES + 1);
 }
 
+/// Scenario: lists and objects nested as deep as is taken. Guarantee: the strict walker takes the result too.
+#[test]
+fn the_deepest_line_passes_the_walker() {
+    for (open, close) in [("[", "]"), ("{\"k\":", "}")] {
+        let line = format!(r#"{{"msg":"m","a":{}1{}}}"#, open.repeat(MAX_NESTING), close.repeat(MAX_NESTING));
+        let done = transcode_at(line.as_bytes(), 7).unwrap();
+        assert_eq!((done.items, done.rejected_lines), (1, 0));
+        let stats = crate::wire::walk(crate::batch::Signal::Logs, &done.bytes, &mut ()).unwrap();
+        assert_eq!((stats.items, stats.unknown), (1, 0));
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
