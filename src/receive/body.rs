@@ -254,3 +254,7 @@ fn bad_zstd(_: io::Error) -> Refusal {
         retry_after: Duration::from_secs(1),
     }
 }
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

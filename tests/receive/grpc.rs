@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Fake, LOGS, channel, framed, gate, gzip, post_grpc, unary, zstd};
+use crate::support::{Fake, LOGS, RawCodec, channel, framed, gate, gzip, post_grpc, unary, zstd};
 use bytes::Bytes;
 use portcullis::{
     batch::Signal,
@@ -173,4 +173,22 @@ async fn an_old_connection_goes_away_gently() {
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
     assert_eq!(fake.seen().len(), 10);
+}
+
+/// Scenario: a client sends its message and never ends the stream. Guarantee: a retryable status within the
+/// configured time, and its reservation is given back.
+#[tokio::test]
+async fn a_stalled_stream_is_let_go() {
+    use tonic::codegen::tokio_stream::{self, StreamExt};
+    let fake = Fake::new(MIB);
+    let gate =
+        gate(&fake, |s| s.grpc.as_mut().unwrap().connection.body_timeout = Duration::from_millis(100)).await;
+    let mut client = tonic::client::Grpc::new(channel(gate.grpc_address().unwrap()).await);
+    client.ready().await.unwrap();
+    let stream = tokio_stream::once(Bytes::from_static(b"whole")).chain(tokio_stream::pending());
+    let path = http::uri::PathAndQuery::from_static(LOGS);
+    let status = client.client_streaming(Request::new(stream), path, RawCodec).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(fake.seen().is_empty());
+    assert_eq!((fake.budget.used(), *fake.peak.lock().unwrap()), (0, 5));
 }
