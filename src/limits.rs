@@ -46,6 +46,24 @@ pub const IN_FLIGHT_BYTES: usize = 256 * MIB;
 pub const CONNECTIONS: usize = 4096;
 /// HTTP/2 streams open at once on one connection.
 pub const STREAMS_PER_CONNECTION: u32 = 128;
+/// Headers of one request (or one HTTP/1.1 head), in bytes.
+pub const HEADER_BYTES: usize = 64 * 1024;
+/// First reservation, and smallest step, for a body of unknown length, in bytes.
+pub const BODY_STEP_BYTES: usize = 64 * 1024;
+/// Read and thrown away after an early refusal, so that an HTTP/1.1 connection stays usable, in bytes.
+pub const DISCARD_BYTES: usize = 8 * MIB;
+/// Window of a zstd frame as a power of two (RFC 9659: 8 MiB).
+pub const ZSTD_WINDOW_LOG: u32 = 23;
+/// An error message in a reply, in bytes.
+pub const REPLY_MESSAGE_BYTES: usize = 1024;
+/// One line of NDJSON, in bytes.
+pub const NDJSON_LINE_BYTES: usize = MIB;
+/// Distinct services of one NDJSON request that get their own resource.
+pub const NDJSON_SERVICES: usize = 1024;
+/// A certificate, key or authority file, in bytes.
+pub const TLS_FILE_BYTES: u64 = 4 * MIB as u64;
+/// A request to the admin server, in bytes.
+pub const ADMIN_REQUEST_BYTES: usize = MIB;
 
 // identify ---------------------------------------------------------------------------------
 
@@ -158,3 +176,5 @@ const _: () = assert!(RECORD_BYTES < u32::MAX as usize);
 const _: () = assert!(PROMETHEUS_TENANT_SERIES <= PROMETHEUS_SERIES);
 const _: () = assert!(PROMETHEUS_EXPONENTIAL_BUCKETS <= PROMETHEUS_EXPONENTIAL_STATE);
 const _: () = assert!(REQUEST_BYTES * 2 <= IN_FLIGHT_BYTES);
+const _: () = assert!(1usize << ZSTD_WINDOW_LOG <= REQUEST_BYTES);
+const _: () = assert!(NDJSON_LINE_BYTES <= REQUEST_BYTES && DISCARD_BYTES <= REQUEST_BYTES);
