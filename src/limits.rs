@@ -40,6 +40,22 @@ pub const TENANTS: usize = 1_000_000;
 pub const TOKEN_BYTES: usize = 16 * 1024;
 /// A key set (JWKS), in bytes.
 pub const JWKS_BYTES: usize = MIB;
+/// Keys in use from all sources together.
+pub const TOKEN_KEYS: usize = 256;
+/// Keys tried for a token that names none.
+pub const TOKEN_KEYS_TRIED: usize = 8;
+/// Verified tokens remembered.
+pub const TOKEN_CACHE: usize = 16_384;
+/// Key ids remembered as not in the key set.
+pub const ABSENT_KEYS: usize = 1024;
+/// Tenants that a token may list as allowed.
+pub const ALLOWED_TENANTS: usize = 1024;
+/// A catalogue file, in bytes.
+pub const CATALOGUE_BYTES: u64 = 512 * MIB as u64;
+/// A tenant's id or slug as declared, in bytes; longer ones are malformed.
+pub const TENANT_TEXT_BYTES: usize = 128;
+/// Tenants with a token bucket at once.
+pub const ADMITTED_TENANTS: usize = 131_072;
 
 // scrub ------------------------------------------------------------------------------------
 
