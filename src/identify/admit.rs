@@ -103,7 +103,8 @@ impl Admission {
         let mut shard =
             self.shards[(hash >> 58) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
         let held = shard.get(&tenant).copied().unwrap_or_default();
-        let take = |rate: Option<Rate>, held, amount| rate.map_or(Ok(held), |rate| rate.take(held, now, amount));
+        let take =
+            |rate: Option<Rate>, held, amount| rate.map_or(Ok(held), |rate| rate.take(held, now, amount));
         let taken = (take(item_rate, held.items, items), take(byte_rate, held.bytes, bytes));
         match taken {
             (Ok(items), Ok(bytes)) => {

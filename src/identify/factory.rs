@@ -8,7 +8,10 @@ use aws_lc_rs::{
     rsa,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -83,7 +86,13 @@ impl Signer {
                 let n = pair.public_key().modulus().big_endian_without_leading_zero();
                 let e = pair.public_key().exponent().big_endian_without_leading_zero();
                 let public = json!({ "kty": "RSA", "n": text(n), "e": text(e) });
-                (EncodingKey::from_rsa_der(der.as_ref()), public, None)
+                // The library takes RSA keys of this form in PEM alone.
+                let pem = format!(
+                    "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+                    STANDARD.encode(der.as_ref())
+                );
+                let key = EncodingKey::from_rsa_pem(pem.as_bytes()).expect("a key that was just made");
+                (key, public, None)
             }
             Algorithm::ES256 => {
                 let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
@@ -118,9 +127,12 @@ impl Signer {
         self.sign_as(&header, claims)
     }
 
-    /// A token with this header and these claims; empty where the key cannot sign so.
+    /// A token with this header and these claims.
+    ///
+    /// # Panics
+    /// Where the header's algorithm is not the key's.
     pub fn sign_as(&self, header: &Header, claims: &Value) -> String {
-        jsonwebtoken::encode(header, claims, &self.key).unwrap_or_default()
+        jsonwebtoken::encode(header, claims, &self.key).expect("an algorithm that fits the key")
     }
 
     /// The public key as a JWK (for HS256 the secret one).

@@ -103,6 +103,9 @@ mod tests {
         assert_eq!(normalise(" \t ", &open), Err(Malformed::Missing));
         assert_eq!(normalise(&TenantId::NONE.to_string(), &open), Err(Malformed::Malformed));
         assert_eq!(normalise(&"a".repeat(10_000), &open), Err(Malformed::Malformed));
-        assert_eq!(normalise("urn:uuid:urn:uuid:7f0c8e0a-52a4-4c3d-9d0e-0b6c1c5f7a11", &open), Err(Malformed::Malformed));
+        assert_eq!(
+            normalise("urn:uuid:urn:uuid:7f0c8e0a-52a4-4c3d-9d0e-0b6c1c5f7a11", &open),
+            Err(Malformed::Malformed)
+        );
     }
 }

@@ -188,7 +188,9 @@ impl<'a> Resolver<'a> {
         let listed = named.and_then(|tenant| self.catalogue.get(tenant));
         let judged = choice.tenant.and_then(|tenant| self.judge(listed, event_nanos).map(|()| tenant));
         let judged = match (judged, choice.mismatch) {
-            (Ok(_), Some(_)) if self.settings.on_mismatch == OnMismatch::Reject => Err(Reject::TenantMismatch),
+            (Ok(_), Some(_)) if self.settings.on_mismatch == OnMismatch::Reject => {
+                Err(Reject::TenantMismatch)
+            }
             (judged, _) => judged,
         };
         let (tenant, observed) = match (judged, self.settings.mode) {
@@ -225,9 +227,7 @@ impl<'a> Resolver<'a> {
     fn choose(&self, levels: &[(Level, Named); 3]) -> Choice {
         let rejected = |reject| Choice { tenant: Err(reject), source: Source::None, mismatch: None };
         // The most particular first.
-        let declared = || {
-            levels.iter().flat_map(|(_, named)| named.tenants()).chain(self.header.tenants())
-        };
+        let declared = || levels.iter().flat_map(|(_, named)| named.tenants()).chain(self.header.tenants());
         match self.claim {
             Named::One(claim) | Named::Two(claim, _) => return self.by_claim(claim, declared()),
             // A verified token that says nonsense is not made good by an attribute.

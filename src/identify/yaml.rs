@@ -51,7 +51,8 @@ pub(super) struct Reader<'i> {
 impl<'i> Reader<'i> {
     /// A reader before the first value of a document.
     pub fn new(text: &'i str) -> Result<Self, YamlError> {
-        let mut reader = Reader { parser: Parser::new_from_str(text), next: None, place: Marker::new(0, 1, 0) };
+        let mut reader =
+            Reader { parser: Parser::new_from_str(text), next: None, place: Marker::new(0, 1, 0) };
         while matches!(reader.peek()?, Event::StreamStart | Event::DocumentStart(_)) {
             reader.take()?;
         }
@@ -80,7 +81,10 @@ impl<'i> Reader<'i> {
         };
         self.place = span.start;
         if let Event::Alias(_) = event {
-            return Err(YamlError::at(span.start, "an alias (*name) is not supported here; write the value out"));
+            return Err(YamlError::at(
+                span.start,
+                "an alias (*name) is not supported here; write the value out",
+            ));
         }
         Ok(event)
     }
@@ -149,7 +153,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'_> {
 
     // A text is what stands there, even where it would also be a number or a boolean.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, YamlError> {
-        visitor.visit_str(&self.text("a text")?)
+        visitor.visit_str(&self.text("a text; put braces and brackets in quotes")?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, YamlError> {

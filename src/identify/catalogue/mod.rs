@@ -17,9 +17,7 @@ use super::normalise;
 use crate::{batch::TenantId, limits};
 
 /// How a tenant's data is kept apart in the product.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// Rows of all tenants in the same tables, kept apart by the application.
@@ -46,9 +44,7 @@ impl Isolation {
 }
 
 /// Where a tenant stands in its life.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Being set up: its telemetry is taken.
@@ -103,7 +99,9 @@ impl Limits {
             ("bytes", self.bytes_per_second, self.bytes_burst),
         ] {
             if rate == Some(0) || burst == Some(0) {
-                return Err(format!("{name}: 0 would never let anything through; state: suspended does that"));
+                return Err(format!(
+                    "{name}: 0 would never let anything through; state: suspended does that"
+                ));
             }
             if burst.is_some() && rate.is_none() {
                 return Err(format!("{name}_burst without {name}_per_second limits nothing"));

@@ -68,10 +68,14 @@ fn what_is_wrong_is_said_at_its_place() {
         (format!("tenants:\n- id: {ID}\n  limits: {{series: -1}}"), "3:20", "invalid value"),
         (format!("tenants:\n- id: {ID}\n  limits: {{items_per_second: 0}}"), "2:3", "never let anything"),
         (format!("tenants:\n- id: {ID}\n  deleted_at: yesterday"), "2:3", "RFC 3339"),
-        (format!("tenants:\n- id: {ID}\n- id: {{{ID}}}"), "3:3", ""),
+        (format!("tenants:\n- id: {ID}\n- id: {{{ID}}}"), "3:7", "in quotes"),
         (format!("tenants:\n- id: {ID}\n- id: '{{{ID}}}'"), "3:3", "stands twice"),
         (format!("tenants:\n- id: {ID}\n  id: {OTHER}"), "3:3", "duplicate field `id`"),
-        (format!("tenants:\n- {{id: {ID}, slug: a}}\n- {{id: {OTHER}, slug: A}}"), "3:3", "slug: stands twice"),
+        (
+            format!("tenants:\n- {{id: {ID}, slug: a}}\n- {{id: {OTHER}, slug: A}}"),
+            "3:3",
+            "slug: stands twice",
+        ),
         (format!("tenants:\n- {{id: {ID}, slug: {OTHER}}}"), "2:3", "looks like a uuid"),
         (
             format!("tenants:\n- {{id: {ID}, former_slugs: [x]}}\n- {{id: {OTHER}, former_slugs: [x]}}"),

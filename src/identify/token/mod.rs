@@ -121,7 +121,9 @@ impl TokenError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TokenError::Missing => "a bearer token is required: send the header `authorization: Bearer <token>`",
+            TokenError::Missing => {
+                "a bearer token is required: send the header `authorization: Bearer <token>`"
+            }
             TokenError::Malformed => "the bearer token is not a signed JSON Web Token",
             TokenError::Algorithm => "the token's algorithm is not accepted for its key",
             TokenError::UnknownKey => "the token names a key that its issuer does not publish",

@@ -53,7 +53,8 @@ impl Remote {
                     .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
                     .build()
                     .map_err(|error| KeyError(format!("identity.token.jwks_url: {error}")))?;
-                reqwest::Url::parse(url).map_err(|_| KeyError("identity.token.jwks_url: not a URL".into()))?;
+                reqwest::Url::parse(url)
+                    .map_err(|_| KeyError("identity.token.jwks_url: not a URL".into()))?;
                 Some((client, url.clone()))
             }
         };
@@ -194,7 +195,10 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, KeyError>
     let failed = |error: reqwest::Error| KeyError(format!("GET of the JWKS: {}", error.without_url()));
     let mut response = client.get(url).header("accept", "application/json").send().await.map_err(failed)?;
     if response.status() != 200 {
-        return Err(KeyError(format!("GET of the JWKS: status {}, expected 200", response.status().as_u16())));
+        return Err(KeyError(format!(
+            "GET of the JWKS: status {}, expected 200",
+            response.status().as_u16()
+        )));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
