@@ -73,6 +73,25 @@ pub const RECORD_BYTES: usize = REQUEST_BYTES + 16 * MIB;
 /// Tenants' lanes alive at once.
 pub const LANES: usize = 16_384;
 
+// export -----------------------------------------------------------------------------------
+
+/// Destinations.
+pub const DESTINATIONS: usize = 64;
+/// What one exporter holds of records that it has not sent, in bytes, beside the requests on the wire.
+pub const EXPORT_PENDING_BYTES: usize = 16 * MIB;
+/// Requests of one exporter on the wire at once, at most.
+pub const EXPORT_IN_FLIGHT: usize = 64;
+/// Requests that one exporter puts together at once (one for each signal, and tenant where they are kept apart).
+pub const EXPORT_GROUPS: usize = 1024;
+/// Records in one exported request.
+pub const EXPORT_RECORDS: usize = 4096;
+/// Down to what a request is cut in halves because its receiver says that it is too large, in bytes.
+pub const EXPORT_SMALLEST_BYTES: usize = 64 * 1024;
+/// From what size on a request is compressed on a thread of its own, in bytes.
+pub const ASIDE_BYTES: usize = 32 * 1024;
+/// How long a receiver may ask to be left alone, in seconds; a longer wish is cut to this.
+pub const RETRY_AFTER_SECONDS: u64 = 3600;
+
 // telemetry --------------------------------------------------------------------------------
 
 /// Distinct values of the `tenant_id` label on the gate's own metrics; past it, "other".

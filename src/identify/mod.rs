@@ -24,3 +24,8 @@ pub use normalise::{Malformed, normalise};
 pub use resolve::{Declared, Level, Reject, Resolution, Resolver, Source};
 pub use settings::{Algorithm, CatalogueSettings, Mode, OnMismatch, Settings, TokenSettings};
 pub use token::{Claims, TokenError, Verifier};
+
+/// Nanoseconds since 1970 of an RFC 3339 date and time; `None` where the text is none.
+pub fn date_time(text: &str) -> Option<u64> {
+    rfc3339::parse(text)
+}

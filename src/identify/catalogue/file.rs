@@ -171,7 +171,7 @@ fn add(catalogue: &mut Catalogue, entry: &Entry) -> Result<u32, String> {
     if let Some(limits) = &entry.limits {
         limits.check().map_err(|message| format!("limits: {message}"))?;
     }
-    let route = entry.route.as_deref().map(|route| catalogue.route(route));
+    let route = entry.route.as_deref().map(|route| catalogue.route(route)).transpose()?;
     catalogue.add(Tenant {
         id,
         slug: entry.slug.as_deref().map(|slug| slug.trim().to_lowercase().into()),

@@ -193,6 +193,11 @@ impl Catalogue {
         self.tenants.iter()
     }
 
+    /// The names of destinations that tenants have for their own, each once.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| &**route)
+    }
+
     /// The quotas of a tenant: its own, or those given.
     pub fn limits<'a>(&'a self, id: TenantId, default: &'a Limits) -> &'a Limits {
         self.get(id).and_then(|tenant| tenant.limits.as_deref()).unwrap_or(default)
@@ -231,15 +236,16 @@ impl Catalogue {
         }
     }
 
-    fn route(&mut self, name: &str) -> Arc<str> {
+    fn route(&mut self, name: &str) -> Result<Arc<str>, String> {
         if let Some(route) = self.routes.iter().find(|route| ***route == *name) {
-            return Arc::clone(route);
+            return Ok(Arc::clone(route));
+        }
+        if self.routes.len() >= limits::DESTINATIONS {
+            return Err(format!("route: more than {} destinations", limits::DESTINATIONS));
         }
         let route: Arc<str> = name.into();
-        if self.routes.len() < 1024 {
-            self.routes.push(Arc::clone(&route));
-        }
-        route
+        self.routes.push(Arc::clone(&route));
+        Ok(route)
     }
 
     fn shrink(&mut self) {
