@@ -312,3 +312,7 @@ fn show(console: Console, batch: &Batch<Clean>) -> Delivered {
     }
     Delivered { sent: u64::from(batch.items), refused: Vec::new() }
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;

@@ -22,8 +22,7 @@ impl<'s> Backoff<'s> {
     /// The pause before the next attempt, or `None` where the time is over. `after` is what the receiver
     /// asks for: the pause is that and up to a tenth more, so that not all come back at once.
     pub fn pause(&mut self, after: Option<Duration>) -> Option<Duration> {
-        let ceiling =
-            self.settings.initial.saturating_mul(1 << self.attempt.min(20)).min(self.settings.max);
+        let ceiling = self.settings.initial.saturating_mul(1 << self.attempt.min(20)).min(self.settings.max);
         self.attempt += 1;
         let pause = match after {
             Some(after) => {

@@ -60,7 +60,11 @@ impl Router {
     /// # Errors
     /// A name that is no destination, a destination twice, more than 64 of them, a tenant that the
     /// catalogue does not know, or nowhere to go for data that no route fits.
-    pub fn new(destinations: &[Destination], routes: &[Route], catalogue: &Catalogue) -> Result<Self, String> {
+    pub fn new(
+        destinations: &[Destination],
+        routes: &[Route],
+        catalogue: &Catalogue,
+    ) -> Result<Self, String> {
         if destinations.len() > limits::DESTINATIONS {
             return Err(format!("destinations: more than {}", limits::DESTINATIONS));
         }
@@ -72,9 +76,9 @@ impl Router {
         }
         let find = |name: &str, by: &str| {
             names.get(name).copied().ok_or_else(|| {
-                let nearest = names.keys().max_by(|a, b| {
-                    strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-                });
+                let nearest = names
+                    .keys()
+                    .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
                 let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
                 format!("{by}: there is no destination `{name}`{hint}")
             })
@@ -162,7 +166,8 @@ mod tests {
 
     /// acme has its own destination, bravo a database of its own.
     fn tenants() -> Catalogue {
-        let mut entries: Vec<catalogue::Entry> = ["acme", "bravo", "charlie", "delta"].map(factory::tenant).into();
+        let mut entries: Vec<catalogue::Entry> =
+            ["acme", "bravo", "charlie", "delta"].map(factory::tenant).into();
         entries[0].route = Some("own".into());
         entries[1].isolation = Isolation::Database;
         catalogue::parse("t", &factory::catalogue(&entries)).unwrap()
@@ -177,7 +182,8 @@ mod tests {
             route(&[], &[Isolation::Database], &[], &["tier", "all"]),
         ];
         let catalogue = tenants();
-        let router = Router::new(&destinations(&["all", "own", "tier", "more"]), &routes, &catalogue).unwrap();
+        let router =
+            Router::new(&destinations(&["all", "own", "tier", "more"]), &routes, &catalogue).unwrap();
         let targets = |slug, signal| {
             router.targets(signal, factory::tenant_id(slug), &catalogue).iter().collect::<Vec<_>>()
         };

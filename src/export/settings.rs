@@ -187,11 +187,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Retry {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(30),
-            max_elapsed: Duration::ZERO,
-        }
+        Retry { initial: Duration::from_secs(1), max: Duration::from_secs(30), max_elapsed: Duration::ZERO }
     }
 }
 

@@ -144,14 +144,14 @@ fn date(value: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::wire::put;
 
     /// A status with a RetryInfo, after another detail.
-    pub(crate) fn status_with_retry(seconds: u64, nanos: u64) -> Vec<u8> {
+    pub(in crate::export::otlp) fn status_with_retry(seconds: u64, nanos: u64) -> Vec<u8> {
         let mut delay = Vec::new();
         put::uint(&mut delay, 1, seconds);
         put::uint(&mut delay, 2, nanos);

@@ -1,7 +1,7 @@
 //! A request until its end: split to size, sent, sent again, and where the receiver refuses what is in it
 //! halved, so that one bad batch takes no other with it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -81,7 +81,7 @@ impl Delivery {
         batches: &[Batch<Clean>],
     ) -> Vec<Delivered> {
         let mut outcomes: Vec<Delivered> = batches.iter().map(|_| Delivered::default()).collect();
-        let mut ranges = vec![0..batches.len()];
+        let mut ranges: Vec<Range<usize>> = std::iter::once(0..batches.len()).collect();
         while let Some(range) = ranges.pop() {
             let (together, outcomes) = (&batches[range.clone()], &mut outcomes[range.clone()]);
             if let ([batch], [outcome]) = (together, &mut *outcomes) {
@@ -135,12 +135,7 @@ impl Delivery {
     }
 
     /// Sends one request until it is taken, or refused for good. The number is of the items rejected.
-    async fn attempts(
-        &self,
-        signal: Signal,
-        sender: Sender<'_>,
-        request: &Bytes,
-    ) -> Result<u64, Failure> {
+    async fn attempts(&self, signal: Signal, sender: Sender<'_>, request: &Bytes) -> Result<u64, Failure> {
         let mut backoff = Backoff::new(&self.retry);
         loop {
             let sent = match self.exporter.encode(request).await {
@@ -176,7 +171,12 @@ impl Delivery {
             .set(now.as_secs_f64());
         if rejected > 0 || warned {
             let destination = &*self.destination;
-            tracing::warn!(destination, signal = signal.as_str(), rejected, "the receiver took a request in part");
+            tracing::warn!(
+                destination,
+                signal = signal.as_str(),
+                rejected,
+                "the receiver took a request in part"
+            );
         }
     }
 

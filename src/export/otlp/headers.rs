@@ -27,8 +27,15 @@ impl Headers {
         for (name, value) in settings {
             let key = HeaderName::try_from(name.to_ascii_lowercase())
                 .map_err(|_| format!("headers: `{name}` is no header name"))?;
-            let reserved =
-                ["host", "content-type", "content-length", "content-encoding", "te", "connection", "user-agent"];
+            let reserved = [
+                "host",
+                "content-type",
+                "content-length",
+                "content-encoding",
+                "te",
+                "connection",
+                "user-agent",
+            ];
             if reserved.contains(&key.as_str()) || key.as_str().starts_with("grpc-") {
                 return Err(format!("headers: `{name}` is set by the exporter itself"));
             }

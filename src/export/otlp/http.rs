@@ -74,8 +74,14 @@ impl Http {
             headers.insert("content-encoding", HeaderValue::from_static(encoding));
         }
         let url = self.urls[usize::from(signal.code())].clone();
-        let mut response =
-            self.client.post(url).headers(headers).body(body).send().await.map_err(|error| failure(&error))?;
+        let mut response = self
+            .client
+            .post(url)
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| failure(&error))?;
         let status = response.status();
         if !status.is_success() {
             return Err(answer::http_status(status, response.headers()));

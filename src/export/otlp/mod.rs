@@ -8,9 +8,11 @@ pub mod deliver;
 mod grpc;
 mod headers;
 mod http;
+#[cfg(test)]
+pub(crate) mod receiver;
 mod size;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{io::Write, path::Path, time::Duration};
 
