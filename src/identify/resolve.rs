@@ -141,7 +141,7 @@ impl Named {
     }
 
     /// The tenants named: the first in precedence first.
-    fn tenants(self) -> impl Iterator<Item = TenantId> {
+    fn tenants(self) -> impl Iterator<Item = TenantId> + Clone {
         let (first, second) = match self {
             Named::Nothing | Named::Malformed => (None, None),
             Named::One(first) => (Some(first), None),
@@ -236,10 +236,11 @@ impl<'a> Resolver<'a> {
         }
         if let Some(claims) = self.claims {
             // A principal of no one tenant, such as a platform's agent: what it may write for is on a list.
-            let mut declared = declared();
-            match declared.next() {
+            match declared().next() {
                 Some(tenant) if self.may(claims, tenant) => {
-                    return Choice { tenant: Ok(tenant), source: Source::Delegated, mismatch: None };
+                    let other = declared().find(|other| *other != tenant && !self.may(claims, *other));
+                    let mismatch = other.map(|other| (tenant, other));
+                    return Choice { tenant: Ok(tenant), source: Source::Delegated, mismatch };
                 }
                 _ if self.settings.token.required => return rejected(Reject::MissingTenant),
                 _ => {}
@@ -248,18 +249,18 @@ impl<'a> Resolver<'a> {
         self.by_declaration(levels)
     }
 
-    fn by_claim(&self, claim: TenantId, mut declared: impl Iterator<Item = TenantId>) -> Choice {
-        let other = declared.find(|tenant| *tenant != claim);
-        match (other, self.claims) {
-            (Some(tenant), Some(claims)) if self.may(claims, tenant) => {
-                Choice { tenant: Ok(tenant), source: Source::Delegated, mismatch: None }
-            }
-            _ => Choice {
-                tenant: Ok(claim),
-                source: Source::Claim,
-                mismatch: other.map(|tenant| (claim, tenant)),
-            },
-        }
+    /// The claim decides, but where the most particular declaration names a tenant that the principal may
+    /// write for. Every other tenant that is declared, and that it may not write for, is told of.
+    fn by_claim(&self, claim: TenantId, declared: impl Iterator<Item = TenantId> + Clone) -> Choice {
+        let may = |tenant: TenantId| self.claims.is_some_and(|claims| self.may(claims, tenant));
+        let first = declared.clone().next().filter(|tenant| *tenant != claim && may(*tenant));
+        let (tenant, source) = match first {
+            Some(tenant) => (tenant, Source::Delegated),
+            None => (claim, Source::Claim),
+        };
+        let mut declared = declared;
+        let other = declared.find(|other| *other != claim && *other != tenant && !may(*other));
+        Choice { tenant: Ok(tenant), source, mismatch: other.map(|other| (tenant, other)) }
     }
 
     fn by_declaration(&self, levels: &[(Level, Named); 3]) -> Choice {

@@ -154,6 +154,18 @@ fn an_allowed_principal_writes_for_others() {
     assert_eq!(decide(&enforce(), &with(Claims::assumed(Some("acme"), Some("agent"), &[]))), bravo);
     assert_eq!(decide(&enforce(), &with(Claims::assumed(Some("acme"), Some("u"), &["bravo"]))), bravo);
     assert_eq!(decide(&enforce(), &with(Claims::assumed(None, Some("agent"), &[]))), bravo);
+    // What stands nearest to the item decides: the resource may be a tenant's that the principal may write for.
+    let near = vec![at(Level::Item, 0, "acme"), at(Level::Resource, 0, "bravo")];
+    let agent = || Some(Claims::assumed(Some("acme"), Some("agent"), &[]));
+    let case = Case { claims: agent(), ..attributes(near) };
+    assert_eq!(decide(&enforce(), &case), (Ok(id("acme")), None, Source::Claim));
+    // And a tenant that it may not write for is told of beside one that it may.
+    let far = vec![at(Level::Item, 0, "bravo"), at(Level::Resource, 0, "off")];
+    let case = Case { claims: agent(), ..attributes(far) };
+    assert_eq!(
+        decide(&enforce(), &case),
+        (Ok(id("bravo")), Some((id("bravo"), id("off"))), Source::Delegated)
+    );
     let other = decide(&enforce(), &with(Claims::assumed(Some("acme"), Some("u"), &["off"])));
     assert_eq!(other, (Ok(id("acme")), Some((id("acme"), id("bravo"))), Source::Claim));
 }
