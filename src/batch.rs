@@ -135,6 +135,11 @@ impl Batch<Clean> {
     pub(crate) fn clean(signal: Signal, tenant: TenantId, items: u32, bytes: Bytes) -> Self {
         Batch { signal, tenant, items, bytes, state: PhantomData }
     }
+
+    /// Some groups or items of this batch: what is cut out of clean bytes is clean.
+    pub(crate) fn part(&self, items: u32, bytes: Bytes) -> Self {
+        Batch { items, bytes, ..self.clone() }
+    }
 }
 
 impl<State> Clone for Batch<State> {

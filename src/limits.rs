@@ -73,6 +73,22 @@ pub const TENANTS: usize = 1_000_000;
 pub const TOKEN_BYTES: usize = 16 * 1024;
 /// A key set (JWKS), in bytes.
 pub const JWKS_BYTES: usize = MIB;
+/// Keys in use from all sources together.
+pub const TOKEN_KEYS: usize = 256;
+/// Keys tried for a token that names none.
+pub const TOKEN_KEYS_TRIED: usize = 8;
+/// Verified tokens remembered.
+pub const TOKEN_CACHE: usize = 16_384;
+/// Key ids remembered as not in the key set.
+pub const ABSENT_KEYS: usize = 1024;
+/// Tenants that a token may list as allowed.
+pub const ALLOWED_TENANTS: usize = 1024;
+/// A catalogue file, in bytes.
+pub const CATALOGUE_BYTES: u64 = 512 * MIB as u64;
+/// A tenant's id or slug as declared, in bytes; longer ones are malformed.
+pub const TENANT_TEXT_BYTES: usize = 128;
+/// Tenants with a token bucket at once.
+pub const ADMITTED_TENANTS: usize = 131_072;
 
 // transform --------------------------------------------------------------------------------
 
@@ -128,6 +144,25 @@ pub const QUARANTINE_GROUPS: usize = 100_000;
 pub const QUARANTINE_QUEUE: usize = 256;
 /// Bytes of rejected batches waiting to be written to the quarantine.
 pub const QUARANTINE_QUEUE_BYTES: usize = 32 * MIB;
+
+// export -----------------------------------------------------------------------------------
+
+/// Destinations.
+pub const DESTINATIONS: usize = 64;
+/// What one exporter holds of records that it has not sent, in bytes, beside the requests on the wire.
+pub const EXPORT_PENDING_BYTES: usize = 16 * MIB;
+/// Requests of one exporter on the wire at once, at most.
+pub const EXPORT_IN_FLIGHT: usize = 64;
+/// Requests that one exporter puts together at once (one for each signal, and tenant where they are kept apart).
+pub const EXPORT_GROUPS: usize = 1024;
+/// Records in one exported request.
+pub const EXPORT_RECORDS: usize = 4096;
+/// Down to what a request is cut in halves because its receiver says that it is too large, in bytes.
+pub const EXPORT_SMALLEST_BYTES: usize = 64 * 1024;
+/// From what size on a request is compressed on a thread of its own, in bytes.
+pub const ASIDE_BYTES: usize = 32 * 1024;
+/// How long a receiver may ask to be left alone, in seconds; a longer wish is cut to this.
+pub const RETRY_AFTER_SECONDS: u64 = 3600;
 
 // telemetry --------------------------------------------------------------------------------
 

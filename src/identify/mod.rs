@@ -1,1 +1,31 @@
-//! identify
+//! Who sent this: the tenant of a request and of each item in it.
+//!
+//! In the order in which a request meets them:
+//!
+//! 1. [`token`]: a bearer token, verified, gives [`Claims`]. The one part with I/O (the key server).
+//! 2. [`resolve`]: claim, headers and attributes, against the [`Catalogue`], give a [`Resolution`]. Pure.
+//! 3. [`admit`]: the tenant's quota.
+//!
+//! [`normalise`] turns every written form of a tenant into a [`TenantId`](crate::batch::TenantId).
+
+pub mod admit;
+pub mod catalogue;
+pub mod factory;
+pub mod normalise;
+pub mod resolve;
+mod rfc3339;
+mod settings;
+pub mod token;
+mod yaml;
+
+pub use admit::Admission;
+pub use catalogue::{Catalogue, CatalogueError, CatalogueSource, Isolation, Limits, State, Tenant};
+pub use normalise::{Malformed, normalise};
+pub use resolve::{Declared, Level, Reject, Resolution, Resolver, Source};
+pub use settings::{Algorithm, CatalogueSettings, Mode, OnMismatch, Settings, TokenSettings};
+pub use token::{Claims, TokenError, Verifier};
+
+/// Nanoseconds since 1970 of an RFC 3339 date and time; `None` where the text is none.
+pub fn date_time(text: &str) -> Option<u64> {
+    rfc3339::parse(text)
+}

@@ -1,0 +1,266 @@
+//! The tenants that exist.
+
+mod file;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
+use serde::{Deserialize, Serialize};
+
+pub use file::{CatalogueError, Entry, load, parse};
+pub use source::CatalogueSource;
+
+use super::normalise;
+use crate::{batch::TenantId, limits};
+
+/// How a tenant's data is kept apart in the product.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Rows of all tenants in the same tables, kept apart by the application.
+    #[default]
+    Shared,
+    /// The same, kept apart by row level security of the database.
+    Rls,
+    /// A schema of its own.
+    Schema,
+    /// A database of its own.
+    Database,
+}
+
+impl Isolation {
+    /// The word of the catalogue file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Isolation::Shared => "shared",
+            Isolation::Rls => "rls",
+            Isolation::Schema => "schema",
+            Isolation::Database => "database",
+        }
+    }
+}
+
+/// Where a tenant stands in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Being set up: its telemetry is taken.
+    Provisioning,
+    /// In use.
+    #[default]
+    Active,
+    /// Moving to another place: its telemetry is taken.
+    Migrating,
+    /// Read-only, for example under legal hold: its telemetry is taken, since reading makes telemetry.
+    Frozen,
+    /// Shut off: its telemetry is rejected.
+    Suspended,
+    /// Deleted: its telemetry is rejected, but for late data of the time before.
+    Deleted,
+}
+
+impl State {
+    /// The word of the catalogue file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            State::Provisioning => "provisioning",
+            State::Active => "active",
+            State::Migrating => "migrating",
+            State::Frozen => "frozen",
+            State::Suspended => "suspended",
+            State::Deleted => "deleted",
+        }
+    }
+}
+
+/// A tenant's quotas; what is not said is not limited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Log records, spans and data points a second.
+    pub items_per_second: Option<u64>,
+    /// Items that may come at once after a pause. Default: twice `items_per_second`.
+    pub items_burst: Option<u64>,
+    /// Bytes a second, decompressed.
+    pub bytes_per_second: Option<u64>,
+    /// Bytes that may come at once after a pause. Default: twice `bytes_per_second`.
+    pub bytes_burst: Option<u64>,
+    /// Prometheus series alive at once.
+    pub series: Option<u64>,
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (name, rate, burst) in [
+            ("items", self.items_per_second, self.items_burst),
+            ("bytes", self.bytes_per_second, self.bytes_burst),
+        ] {
+            if rate == Some(0) || burst == Some(0) {
+                return Err(format!(
+                    "{name}: 0 would never let anything through; state: suspended does that"
+                ));
+            }
+            if burst.is_some() && rate.is_none() {
+                return Err(format!("{name}_burst without {name}_per_second limits nothing"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One tenant.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug, lower-case.
+    pub slug: Option<Arc<str>>,
+    /// Its name for people.
+    pub name: Option<Box<str>>,
+    /// How its data is kept apart in the product.
+    pub isolation: Isolation,
+    /// Where it stands in its life.
+    pub state: State,
+    /// When it was deleted, in nanoseconds since 1970.
+    pub deleted_at: Option<u64>,
+    /// Its own quotas.
+    pub limits: Option<Box<Limits>>,
+    /// The destination that its data goes to.
+    pub route: Option<Arc<str>>,
+    /// Principals that may write for it.
+    pub allowed: Box<[Box<str>]>,
+}
+
+/// The tenants that exist: immutable, swapped whole.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    tenants: Vec<Tenant>,
+    ids: HashMap<TenantId, u32>,
+    slugs: HashMap<Arc<str>, u32>,
+    /// Names of destinations, each once.
+    routes: Vec<Arc<str>>,
+    open: bool,
+}
+
+impl Catalogue {
+    /// The catalogue of a gate that was given none: every well-formed uuid is a known, active tenant.
+    pub fn open() -> Self {
+        Catalogue { open: true, ..Catalogue::default() }
+    }
+
+    fn closed() -> Self {
+        Catalogue { ids: HashMap::new(), ..Catalogue::default() }
+    }
+
+    /// Whether every well-formed uuid is a known tenant.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The number of tenants listed.
+    pub fn len(&self) -> usize {
+        self.tenants.len()
+    }
+
+    /// Whether no tenant is listed.
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
+    /// The tenant of an id, if it is listed. In an open catalogue none is.
+    #[inline]
+    pub fn get(&self, id: TenantId) -> Option<&Tenant> {
+        self.ids.get(&id).map(|index| &self.tenants[*index as usize])
+    }
+
+    /// The tenant that has, or had, this slug; in any case.
+    pub fn by_slug(&self, slug: &str) -> Option<TenantId> {
+        if self.slugs.is_empty() {
+            return None;
+        }
+        let index = match self.slugs.get(slug) {
+            Some(index) => index,
+            None => self.slugs.get(slug.to_lowercase().as_str())?,
+        };
+        Some(self.tenants[*index as usize].id)
+    }
+
+    /// All tenants, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Tenant> {
+        self.tenants.iter()
+    }
+
+    /// The names of destinations that tenants have for their own, each once.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| &**route)
+    }
+
+    /// The quotas of a tenant: its own, or those given.
+    pub fn limits<'a>(&'a self, id: TenantId, default: &'a Limits) -> &'a Limits {
+        self.get(id).and_then(|tenant| tenant.limits.as_deref()).unwrap_or(default)
+    }
+
+    fn add(&mut self, tenant: Tenant) -> Result<u32, String> {
+        let index = self.tenants.len() as u32;
+        if self.tenants.len() >= limits::TENANTS {
+            return Err(format!("more than {} tenants", limits::TENANTS));
+        }
+        if let Some(first) = self.ids.insert(tenant.id, index) {
+            return Err(format!("id: stands twice; it is tenant {} of the list already", first + 1));
+        }
+        if let Some(slug) = &tenant.slug {
+            check_slug(slug)?;
+            if let Some(first) = self.slugs.insert(Arc::clone(slug), index) {
+                return Err(format!("slug: stands twice; tenant {} of the list has it already", first + 1));
+            }
+        }
+        self.tenants.push(tenant);
+        Ok(index)
+    }
+
+    /// Adds a slug that a tenant had. One that another tenant has now is that tenant's.
+    fn add_former(&mut self, slug: &str, index: u32) -> Result<(), String> {
+        let slug = slug.trim().to_lowercase();
+        check_slug(&slug).map_err(|message| format!("former_slugs: {message}"))?;
+        match self.slugs.get(slug.as_str()) {
+            None => {
+                self.slugs.insert(slug.into(), index);
+                Ok(())
+            }
+            Some(owner) if self.tenants[*owner as usize].slug.as_deref() == Some(&slug) => Ok(()),
+            Some(owner) if *owner == index => Ok(()),
+            Some(owner) => Err(format!("former_slugs: tenant {} of the list had the same slug", owner + 1)),
+        }
+    }
+
+    fn route(&mut self, name: &str) -> Result<Arc<str>, String> {
+        if let Some(route) = self.routes.iter().find(|route| ***route == *name) {
+            return Ok(Arc::clone(route));
+        }
+        if self.routes.len() >= limits::DESTINATIONS {
+            return Err(format!("route: more than {} destinations", limits::DESTINATIONS));
+        }
+        let route: Arc<str> = name.into();
+        self.routes.push(Arc::clone(&route));
+        Ok(route)
+    }
+
+    fn shrink(&mut self) {
+        self.tenants.shrink_to_fit();
+        self.ids.shrink_to_fit();
+        self.slugs.shrink_to_fit();
+    }
+}
+
+fn check_slug(slug: &str) -> Result<(), String> {
+    if slug.is_empty() || slug.len() > limits::TENANT_TEXT_BYTES {
+        return Err(format!("slug: expected 1 to {} bytes", limits::TENANT_TEXT_BYTES));
+    }
+    if normalise::uuid(slug).is_some() {
+        return Err("slug: looks like a uuid; it would be taken for a tenant's id".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! What an operator can say about identity.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::Limits;
+use crate::{config::Secret, limits};
+
+/// How a tenant is established, and what becomes of items that have none.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `enforce` rejects items without a valid tenant; `observe` lets them through and counts them.
+    /// Default: `observe`.
+    pub mode: Mode,
+    /// Bearer tokens (JWT) and the keys that verify them. Without keys, tokens are not looked at.
+    pub token: TokenSettings,
+    /// Request headers (gRPC metadata) that may name the tenant, in order of precedence; case does not matter.
+    pub headers: Vec<String>,
+    /// Attributes that may name the tenant, in order of precedence; case does not matter. All of them
+    /// are removed from the data; `tenant_id` is put in.
+    pub aliases: Vec<String>,
+    /// What becomes of an item whose declared tenant is not the claimed one: `keep_claim` files it
+    /// under the claim and reports it; `reject` rejects and reports it. Default: `keep_claim`.
+    pub on_mismatch: OnMismatch,
+    /// The tenants that exist.
+    pub catalogue: CatalogueSettings,
+    /// How long after `deleted_at` the event time of a deleted tenant's data may lie for the data to be
+    /// taken still. Default: `1h`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub deleted_grace: Duration,
+    /// Limits of tenants for which the catalogue says none. Default: no limits.
+    pub default_limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let own = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Settings {
+            mode: Mode::default(),
+            token: TokenSettings::default(),
+            headers: own(&["x-tenant-id", "x-scope-orgid"]),
+            aliases: own(&[
+                "tenant_id",
+                "tenant.id",
+                "tenantId",
+                "tenant",
+                "tenant_uuid",
+                "org_id",
+                "organization.id",
+                "account_id",
+                "x-tenant-id",
+                "x-scope-orgid",
+            ]),
+            on_mismatch: OnMismatch::default(),
+            catalogue: CatalogueSettings::default(),
+            deleted_grace: Duration::from_secs(3600),
+            default_limits: Limits::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Holds the settings against each other.
+    ///
+    /// # Errors
+    /// Says which setting is wrong, what is expected and how to mend it.
+    pub fn check(&self) -> Result<(), String> {
+        if self.aliases.is_empty() {
+            return Err("identity.aliases: empty; at least `tenant_id` is expected".into());
+        }
+        if self.aliases.len() > limits::TENANT_ALIASES {
+            return Err(format!("identity.aliases: more than {} names", limits::TENANT_ALIASES));
+        }
+        if self.token.required && !self.token.has_keys() {
+            return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \
+                        jwks_file, public_key_file, secret, secret_file"
+                .into());
+        }
+        self.token.check()
+    }
+}
+
+/// Whether items without a valid tenant are rejected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They are rejected by partial success, and kept scrubbed in quarantine.
+    Enforce,
+    /// They go through, and are counted.
+    #[default]
+    Observe,
+}
+
+/// What becomes of an item that declares another tenant than the one its sender was verified as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMismatch {
+    /// It is filed under the verified tenant, and reported.
+    #[default]
+    KeepClaim,
+    /// It is rejected, and reported.
+    Reject,
+}
+
+/// Where the tenants that exist are listed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CatalogueSettings {
+    /// A YAML or JSON file, read again when it changes. Without one every well-formed uuid is a known tenant.
+    pub file: Option<PathBuf>,
+}
+
+/// A signature algorithm of JWT (RFC 7518). There is no `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Algorithm {
+    /// HMAC with SHA-256: a secret shared with the issuer.
+    HS256,
+    /// RSA PKCS #1 v1.5 with SHA-256; keys of 2048 to 8192 bits.
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// Bearer tokens and the keys that verify them.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenSettings {
+    /// Whether a request without a valid token is refused. Default: false.
+    pub required: bool,
+    /// The claim that holds the tenant; a dotted path where no claim has the whole name. Default: `tid`.
+    pub claim: String,
+    /// The claim that lists further tenants that the principal may write for. Default: `allowed_tenants`.
+    pub allowed_claim: String,
+    /// The claim that names the principal. Default: `sub`.
+    pub subject_claim: String,
+    /// Algorithms that are taken, among those that fit a key. Default: all four.
+    pub algorithms: Vec<Algorithm>,
+    /// Issuers (`iss`) that are taken; empty: any.
+    pub issuer: Vec<String>,
+    /// Audiences (`aud`) of which a token must have one; empty: tokens with any or no audience are taken.
+    pub audience: Vec<String>,
+    /// Clock difference to the issuer that is allowed in `exp` and `nbf`. Default: `30s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub leeway: Duration,
+    /// A secret for HS256, 32 bytes or more.
+    pub secret: Secret,
+    /// A file that holds the secret for HS256 (white space around it is not part of it).
+    pub secret_file: Option<PathBuf>,
+    /// A PEM file with public keys (`BEGIN PUBLIC KEY`): RSA, P-256 or Ed25519.
+    pub public_key_file: Option<PathBuf>,
+    /// A JWKS file, read again when it changes.
+    pub jwks_file: Option<PathBuf>,
+    /// A JWKS URL. Symmetric keys in it are not taken.
+    pub jwks_url: Option<String>,
+    /// How often the JWKS is read again. Default: `5m`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub jwks_refresh: Duration,
+    /// How long a read of the JWKS that an unknown key id brings about keeps off the next but two. Default: `10s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub jwks_min_refresh: Duration,
+    /// How long one read of the JWKS may take. Default: `5s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub jwks_timeout: Duration,
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        TokenSettings {
+            required: false,
+            claim: "tid".into(),
+            allowed_claim: "allowed_tenants".into(),
+            subject_claim: "sub".into(),
+            algorithms: vec![Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
+            issuer: Vec::new(),
+            audience: Vec::new(),
+            leeway: Duration::from_secs(30),
+            secret: Secret::default(),
+            secret_file: None,
+            public_key_file: None,
+            jwks_file: None,
+            jwks_url: None,
+            jwks_refresh: Duration::from_secs(300),
+            jwks_min_refresh: Duration::from_secs(10),
+            jwks_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl TokenSettings {
+    /// Whether there is anything to verify a token with.
+    pub fn has_keys(&self) -> bool {
+        !self.secret.is_empty()
+            || self.secret_file.is_some()
+            || self.public_key_file.is_some()
+            || self.jwks_file.is_some()
+            || self.jwks_url.is_some()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.algorithms.is_empty() {
+            return Err(
+                "identity.token.algorithms: empty; expected some of HS256, RS256, ES256, EdDSA".into()
+            );
+        }
+        if self.claim.is_empty() {
+            return Err("identity.token.claim: empty; expected the name of a claim, for example tid".into());
+        }
+        if self.leeway > Duration::from_secs(3600) {
+            return Err("identity.token.leeway: more than 1h".into());
+        }
+        if let Some(url) = &self.jwks_url
+            && !url.starts_with("https://")
+            && !url.starts_with("http://")
+        {
+            return Err("identity.token.jwks_url: expected a URL that begins with https://".into());
+        }
+        Ok(())
+    }
+}
