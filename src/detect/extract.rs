@@ -83,7 +83,9 @@ impl<'a> Group<'a> {
                 self.service = Arc::from(super::finding::shown_service(name));
             }
             (_, Value::Text(text)) if self.rules.roles.of(key) == Some(Role::Tenant) => {
-                resolve(self.context.directory, text).into_iter().for_each(|tenant| self.resource.add(tenant));
+                resolve(self.context.directory, text)
+                    .into_iter()
+                    .for_each(|tenant| self.resource.add(tenant));
             }
             _ => {}
         }

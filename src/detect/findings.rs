@@ -174,8 +174,7 @@ impl Findings {
         let quiet = self.quiet;
         let fresh = || Incident { finding: candidate.finding.clone(), last_at: candidate.finding.at };
         let incident = self.incidents.entry(Self::key(&candidate), fresh);
-        if finding.severity > incident.finding.severity
-            && finding.at.saturating_sub(incident.last_at) < quiet
+        if finding.severity > incident.finding.severity && finding.at.saturating_sub(incident.last_at) < quiet
         {
             finding.count += incident.finding.count;
             finding.first_seen = finding.first_seen.min(incident.finding.first_seen);

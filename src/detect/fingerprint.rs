@@ -81,9 +81,6 @@ mod tests {
         assert_ne!(a.of(Domain::Object, b"x"), a.of(Domain::Object, b"y"));
         assert_ne!(a.of(Domain::Object, b"x"), a.of(Domain::Principal, b"x"));
         assert_ne!(a.of(Domain::Object, b"x"), b.of(Domain::Object, b"x"));
-        assert_ne!(
-            Key::random().of(Domain::Object, b"x"),
-            Key::random().of(Domain::Object, b"x")
-        );
+        assert_ne!(Key::random().of(Domain::Object, b"x"), Key::random().of(Domain::Object, b"x"));
     }
 }

@@ -44,6 +44,8 @@ impl Detector for Lifecycle {
             return;
         }
         let entity = out.entity(&o.service);
-        out.raise(Candidate::new(o.evidence(), Class::DeletedTenantActive, severity, tenant, None).entity(entity));
+        out.raise(
+            Candidate::new(o.evidence(), Class::DeletedTenantActive, severity, tenant, None).entity(entity),
+        );
     }
 }

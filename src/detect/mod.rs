@@ -16,6 +16,7 @@ pub mod findings;
 pub mod fingerprint;
 pub mod observation;
 pub mod rules;
+pub mod scan;
 mod settings;
 pub mod shard;
 mod state;

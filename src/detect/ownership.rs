@@ -79,7 +79,13 @@ impl Ownership {
         }
     }
 
-    fn given(&mut self, o: &Observation, id: Fingerprint, tenant: TenantId, route: Fingerprint) -> Option<Severity> {
+    fn given(
+        &mut self,
+        o: &Observation,
+        id: Fingerprint,
+        tenant: TenantId,
+        route: Fingerprint,
+    ) -> Option<Severity> {
         let mut new = false;
         let object = self.objects.entry(id, || {
             new = true;
