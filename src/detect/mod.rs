@@ -9,12 +9,15 @@
 //! bytes -> extract -> Observation -> shard: excuse, detectors -> Findings -> file, log record, counter
 //! ```
 
+pub mod engine;
 pub mod extract;
+pub mod file;
 mod few;
 pub mod finding;
 pub mod findings;
 pub mod fingerprint;
 pub mod observation;
+pub mod record;
 pub mod rules;
 pub mod scan;
 mod settings;
@@ -26,6 +29,7 @@ mod ownership;
 mod token_mismatch;
 mod trace_crossing;
 
+pub use engine::Engine;
 pub use few::Few;
 pub use finding::{Class, Finding, Severity};
 pub use fingerprint::{Fingerprint, Key};

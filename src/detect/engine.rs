@@ -1,0 +1,205 @@
+//! Detector threads beside the data path: fed by bounded queues, never waited for.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+
+use crate::limits;
+
+use super::{
+    DetectorName, Finding, Observation, Rules, Settings, Shard, file::FindingsLog, record,
+};
+
+/// How often a shard lets time pass when nothing comes.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What is done with a finding beside file and counter: it is given the finding and its OTLP log
+/// request, to be put on the journal. Called from a detector's thread.
+pub type OnFinding = Arc<dyn Fn(&Finding, bytes::Bytes) + Send + Sync>;
+
+/// The current time in nanoseconds since the epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The detectors of all shards.
+pub struct Engine {
+    senders: Vec<Sender<Vec<Observation>>>,
+    threads: Vec<JoinHandle<()>>,
+    names: Arc<[DetectorName]>,
+    // The last second (since the epoch) that was counted as blind.
+    blind: AtomicU64,
+}
+
+impl Engine {
+    /// Starts `settings.shards` threads with the system's clock.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(settings: &Settings, rules: &Arc<Rules>, on_finding: OnFinding) -> std::io::Result<Self> {
+        Self::start_with_clock(settings, rules, on_finding, Arc::new(wall_clock))
+    }
+
+    /// The same with a clock of one's own; it decides how long candidates wait.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start_with_clock(
+        settings: &Settings,
+        rules: &Arc<Rules>,
+        on_finding: OnFinding,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
+        let file = Arc::new(Mutex::new(FindingsLog::new(settings.findings.clone())));
+        let mut engine = Engine {
+            senders: Vec::new(),
+            threads: Vec::new(),
+            names: settings.detectors.clone().into(),
+            blind: AtomicU64::new(0),
+        };
+        for number in 0..settings.shards.clamp(1, limits::DETECTOR_SHARDS) {
+            let (sender, receiver) = bounded(limits::OBSERVATION_BATCHES);
+            let worker = Worker {
+                shard: Shard::new(settings, rules),
+                file: Arc::clone(&file),
+                on_finding: Arc::clone(&on_finding),
+                clock: Arc::clone(&clock),
+            };
+            let thread = std::thread::Builder::new().name(format!("detect-{number}"));
+            engine.senders.push(sender);
+            engine.threads.push(thread.spawn(move || worker.run(&receiver))?);
+        }
+        Ok(engine)
+    }
+
+    /// Hands observations to their shards. Never blocks: what a full shard cannot take is shed,
+    /// and that second counts as blind. Gives the number of observations shed.
+    pub fn submit(&self, observations: Vec<Observation>) -> usize {
+        let Some(last) = observations.last() else { return 0 };
+        let second = last.at / 1_000_000_000;
+        let shed = match self.senders.as_slice() {
+            [] => observations.len(),
+            [one] => offer(one, observations),
+            many => {
+                let mut parts: Vec<Vec<Observation>> = many.iter().map(|_| Vec::new()).collect();
+                for o in observations {
+                    spread(o, &mut parts);
+                }
+                let parts = many.iter().zip(parts).filter(|(_, part)| !part.is_empty());
+                parts.map(|(sender, part)| offer(sender, part)).sum()
+            }
+        };
+        if shed > 0 && self.blind.fetch_max(second, Relaxed) < second {
+            for name in self.names.iter() {
+                metrics::counter!("portcullis_detector_blind_seconds_total", "detector" => name.as_str())
+                    .increment(1);
+            }
+            tracing::warn!(observations = shed, "detectors are behind and blind for a moment");
+        }
+        shed
+    }
+
+    /// Lets the shards finish what is queued, tell what waits, and end. The file is complete then.
+    pub fn stop(mut self) {
+        self.senders.clear();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a detector thread had panicked");
+            }
+        }
+    }
+}
+
+fn offer(sender: &Sender<Vec<Observation>>, observations: Vec<Observation>) -> usize {
+    match sender.try_send(observations) {
+        Ok(()) => 0,
+        Err(TrySendError::Full(rest) | TrySendError::Disconnected(rest)) => rest.len(),
+    }
+}
+
+// By trace for what is judged by trace; a request for an object goes to the object's shard, where
+// the owner is known, and its bare span (for the trace's sake) to the trace's.
+fn spread(o: Observation, parts: &mut [Vec<Observation>]) {
+    let shards = parts.len() as u64;
+    let index = |key: u64| (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % shards;
+    let by_trace = index(o.trace.iter().fold(0, |n: u64, b| n.rotate_left(8) ^ u64::from(*b)));
+    let mut by_object = super::few::Few::<u64, 4>::default();
+    o.objects.iter().for_each(|id| by_object.add(index(id.0)));
+    for shard in by_object.iter() {
+        let mut copy = o.clone();
+        copy.objects = o.objects.iter().filter(|id| index(id.0) == shard).collect();
+        // Judged here for its objects alone.
+        copy.span = [0; 8];
+        copy.claimed = None;
+        copy.state = super::observation::TenantState::Unverified;
+        parts[shard as usize].push(copy);
+    }
+    let mut bare = o;
+    bare.objects = super::few::Few::default();
+    parts[by_trace as usize].push(bare);
+}
+
+fn wall_clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    super::rules::nanos(since)
+}
+
+struct Worker {
+    shard: Shard,
+    file: Arc<Mutex<FindingsLog>>,
+    on_finding: OnFinding,
+    clock: Clock,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<Vec<Observation>>) {
+        let mut shown = 0;
+        loop {
+            let received = queue.recv_timeout(TICK);
+            let now = (self.clock)();
+            match received {
+                Ok(observations) => observations.iter().for_each(|o| self.shard.observe(o)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.tell(now);
+            if now.saturating_sub(shown) >= 1_000_000_000 {
+                shown = now;
+                self.show_sizes();
+            }
+        }
+        // Nothing more can excuse what still waits.
+        self.tell(u64::MAX / 2);
+        self.tell(u64::MAX / 2 + u64::MAX / 4);
+    }
+
+    fn tell(&mut self, now: u64) {
+        for mut finding in self.shard.advance(now) {
+            finding.at = finding.at.min((self.clock)());
+            metrics::counter!(
+                "portcullis_findings_total",
+                "class" => finding.class.as_str(),
+                "tenant_id" => finding.tenant.to_string(),
+                "severity" => finding.severity.as_str()
+            )
+            .increment(1);
+            let written = self.file.lock().unwrap_or_else(PoisonError::into_inner).append(&finding);
+            if let Err(error) = written {
+                tracing::error!(%error, class = finding.class.as_str(), "the findings file cannot be written");
+            }
+            (self.on_finding)(&finding, record::otlp(&finding));
+        }
+    }
+
+    fn show_sizes(&mut self) {
+        for (name, entries, evicted) in self.shard.sizes() {
+            metrics::gauge!("portcullis_detector_state_entries", "detector" => name.as_str()).set(entries as f64);
+            metrics::counter!("portcullis_detector_evicted_total", "detector" => name.as_str()).increment(evicted);
+        }
+    }
+}
