@@ -13,9 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 
 use crate::limits;
 
-use super::{
-    DetectorName, Finding, Observation, Rules, Settings, Shard, file::FindingsLog, record,
-};
+use super::{DetectorName, Finding, Observation, Rules, Settings, Shard, file::FindingsLog, record};
 
 /// How often a shard lets time pass when nothing comes.
 const TICK: Duration = Duration::from_millis(500);
@@ -69,6 +67,7 @@ impl Engine {
                 file: Arc::clone(&file),
                 on_finding: Arc::clone(&on_finding),
                 clock: Arc::clone(&clock),
+                sizes: Vec::new(),
             };
             let thread = std::thread::Builder::new().name(format!("detect-{number}"));
             engine.senders.push(sender);
@@ -154,6 +153,7 @@ struct Worker {
     file: Arc<Mutex<FindingsLog>>,
     on_finding: OnFinding,
     clock: Clock,
+    sizes: Vec<usize>,
 }
 
 impl Worker {
@@ -196,10 +196,16 @@ impl Worker {
         }
     }
 
+    // Shards add up in one gauge, so each moves it by what changed.
     fn show_sizes(&mut self) {
-        for (name, entries, evicted) in self.shard.sizes() {
-            metrics::gauge!("portcullis_detector_state_entries", "detector" => name.as_str()).set(entries as f64);
-            metrics::counter!("portcullis_detector_evicted_total", "detector" => name.as_str()).increment(evicted);
+        let sizes = self.shard.sizes();
+        self.sizes.resize(sizes.len(), 0);
+        for ((name, entries, evicted), shown) in sizes.into_iter().zip(&mut self.sizes) {
+            let gauge = metrics::gauge!("portcullis_detector_state_entries", "detector" => name.as_str());
+            gauge.increment(entries as f64 - *shown as f64);
+            metrics::counter!("portcullis_detector_evicted_total", "detector" => name.as_str())
+                .increment(evicted);
+            *shown = entries;
         }
     }
 }

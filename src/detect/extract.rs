@@ -13,7 +13,7 @@ use crate::{
 use super::{
     few::Few,
     fingerprint::{Domain, Fingerprint},
-    observation::{Method, Observation, SpanKind, TenantState, Transfer},
+    observation::{Excuse, Method, Observation, SpanKind, TenantState, Transfer},
     rules::{Directory, Role, Rules, resolve},
 };
 
@@ -65,6 +65,7 @@ pub struct Group<'a> {
     multi_tenant: bool,
     resource: Few<TenantId, 4>,
     scope: Few<TenantId, 4>,
+    telling: bool,
 }
 
 impl<'a> Group<'a> {
@@ -72,7 +73,7 @@ impl<'a> Group<'a> {
     pub fn new(rules: &'a Rules, context: Context<'a>, signal: Signal) -> Self {
         let resource = context.baggage.into_iter().collect();
         let (service, scope) = (Arc::from(""), Few::default());
-        Group { rules, context, signal, service, multi_tenant: false, resource, scope }
+        Group { rules, context, signal, service, multi_tenant: false, resource, scope, telling: true }
     }
 
     /// An attribute of the resource.
@@ -103,9 +104,20 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// The attributes of resource and scope are read: items follow.
+    pub fn begin_items(&mut self) {
+        self.telling = self.says_something(self.scope.iter().chain(self.resource.iter()));
+    }
+
     /// An item begins.
     pub fn item(&self) -> ItemReader<'_> {
-        ItemReader { group: self, o: None, tenants: Few::default(), parts: Parts::default() }
+        ItemReader {
+            group: self,
+            o: None,
+            tenants: Few::default(),
+            principals: Few::default(),
+            parts: Parts::default(),
+        }
     }
 
     fn blank(&self) -> Observation {
@@ -116,15 +128,13 @@ impl<'a> Group<'a> {
         o
     }
 
-    // Every item of such a group says something, whatever its attributes.
-    fn telling(&self) -> bool {
-        let claimed = self.context.claimed;
-        let declared = self.resource.iter().chain(self.scope.iter());
-        let tenant = claimed.or(self.scope.first()).or(self.resource.first()).or(self.context.fallback);
-        declared.into_iter().any(|tenant| claimed.is_some_and(|claimed| claimed != tenant))
-            || tenant.is_some_and(|tenant| {
-                !matches!(self.context.directory.state(tenant), TenantState::Active | TenantState::Unverified)
-            })
+    // Whether these declarations, nearest first, are worth a detector's look by themselves.
+    fn says_something(&self, mut declared: impl Iterator<Item = TenantId>) -> bool {
+        let Context { claimed, fallback, directory, .. } = self.context;
+        let first = declared.next();
+        let quiet = |tenant| matches!(directory.state(tenant), TenantState::Active | TenantState::Unverified);
+        claimed.is_some_and(|claimed| first.into_iter().chain(declared).any(|tenant| tenant != claimed))
+            || !claimed.or(first).or(fallback).is_none_or(quiet)
     }
 }
 
@@ -135,6 +145,7 @@ struct Parts<'v> {
     query: Option<&'v str>,
     from: Option<TenantId>,
     to: Option<TenantId>,
+    object: Option<Fingerprint>,
 }
 
 /// Reads one item.
@@ -142,6 +153,7 @@ pub struct ItemReader<'g> {
     group: &'g Group<'g>,
     o: Option<Box<Observation>>,
     tenants: Few<TenantId, 4>,
+    principals: Few<Fingerprint, 3>,
     parts: Parts<'g>,
 }
 
@@ -155,81 +167,87 @@ impl<'g> ItemReader<'g> {
     }
 
     fn mapped(&mut self, role: Role, value: Value<'g>) {
-        let group = self.group;
-        let (rules, directory) = (group.rules, group.context.directory);
-        let o = self.o.get_or_insert_with(|| Box::new(group.blank()));
+        let (group, rules) = (self.group, self.group.rules);
+        let directory = group.context.directory;
         match (role, value) {
-            (Role::Status, Value::Integer(number)) => o.status = u16::try_from(number).unwrap_or(0),
-            (Role::Status, Value::Text(text)) => o.status = text.parse().unwrap_or(0),
-            (_, Value::Integer(_)) => {}
             (Role::Tenant, Value::Text(text)) => {
                 resolve(directory, text).into_iter().for_each(|tenant| self.tenants.add(tenant));
             }
             (Role::Principal, Value::Text(text)) => {
                 let who = rules.key.of(Domain::Principal, text.as_bytes());
-                o.principals.add(who);
+                self.principals.add(who);
                 if let Some(excuse) = rules.principal(who) {
-                    o.excuse.get_or_insert_with(|| excuse.clone());
+                    self.observation().excuse.get_or_insert_with(|| excuse.clone());
                 }
             }
-            (Role::Job, Value::Text(text)) => {
-                if rules.multi_tenant_job(text) {
-                    o.excuse = Some(super::observation::Excuse::All);
-                }
-            }
-            (Role::Route, Value::Text(text)) => self.parts.route = Some(text),
-            (Role::Path, Value::Text(text)) => {
-                self.parts.path.get_or_insert(text);
-            }
-            (Role::Query, Value::Text(text)) => self.parts.query = Some(text),
-            (Role::Method, Value::Text(text)) => {
-                let read = matches!(text, "GET" | "HEAD" | "OPTIONS");
-                o.method = if read { Method::Read } else { Method::Write };
+            (Role::Job, Value::Text(text)) if rules.multi_tenant_job(text) => {
+                self.observation().excuse = Some(Excuse::All);
             }
             (Role::Object, Value::Text(text)) => {
-                object(rules, None, text).into_iter().for_each(|id| o.objects.add(id));
+                if let Some(id) = object(rules, None, text) {
+                    self.parts.object = Some(id);
+                }
             }
             (Role::TransferFrom, Value::Text(text)) => self.parts.from = resolve(directory, text),
             (Role::TransferTo, Value::Text(text)) => self.parts.to = resolve(directory, text),
-            (Role::Visibility, Value::Text(text)) => o.public |= text.eq_ignore_ascii_case("public"),
+            // What follows tells of requests, and those are spans.
+            _ if group.signal != Signal::Traces => {}
+            (Role::Status, Value::Integer(number)) => {
+                self.observation().status = u16::try_from(number).unwrap_or(0);
+            }
+            (Role::Status, Value::Text(text)) => self.observation().status = text.parse().unwrap_or(0),
+            (Role::Method, Value::Text(text)) => {
+                let read = matches!(text, "GET" | "HEAD" | "OPTIONS");
+                self.observation().method = if read { Method::Read } else { Method::Write };
+            }
+            (Role::Visibility, Value::Text(text)) => {
+                self.observation().public |= text.eq_ignore_ascii_case("public");
+            }
+            (Role::Route, Value::Text(text)) => self.parts.route = Some(text),
+            (Role::Query, Value::Text(text)) => self.parts.query = Some(text),
+            (Role::Path, Value::Text(text)) => {
+                self.parts.path.get_or_insert(text);
+            }
+            (_, Value::Integer(_)) | (Role::Job, Value::Text(_)) => {}
         }
     }
 
-    /// The observation, if the item says anything. `telling` is the group's answer to
-    /// [`Group::begin_items`].
-    pub fn finish(self, item: Item, telling: Telling) -> Option<Observation> {
+    fn observation(&mut self) -> &mut Observation {
+        self.o.get_or_insert_with(|| Box::new(self.group.blank()))
+    }
+
+    /// Whether the item says nothing, so that its ids need not be read.
+    pub fn is_plain(&self) -> bool {
         let group = self.group;
-        if self.o.is_none() && !telling.0 && group.signal != Signal::Traces {
+        group.signal != Signal::Traces
+            && self.o.is_none()
+            && self.parts.to.is_none()
+            && !group.telling
+            && (self.tenants.is_empty() || !group.says_something(self.tenants.iter()))
+    }
+
+    /// The observation, if the item says anything.
+    pub fn finish(mut self, item: Item) -> Option<Observation> {
+        if self.is_plain() {
             return None;
         }
-        let mut o = self.o.map_or_else(|| group.blank(), |o| *o);
-        let context = group.context;
+        self.observation();
+        let (group, context) = (self.group, self.group.context);
+        let mut o = *self.o?;
         o.time = if item.time == 0 { context.at } else { item.time };
         (o.trace, o.span, o.parent, o.kind) = (item.trace, item.span, item.parent, item.kind);
+        o.principals = self.principals;
         o.declared = self.tenants.iter().chain(group.scope.iter()).chain(group.resource.iter()).collect();
         o.tenant = o.claimed.or(o.declared.first()).or(context.fallback);
         o.state = o.tenant.map_or(TenantState::Unverified, |tenant| context.directory.state(tenant));
-        o.transfer = self.parts.to.map(|to| Transfer { from: self.parts.from, to });
+        if let (Some(to), Some(id)) = (self.parts.to, self.parts.object) {
+            o.transfer = Some(Transfer { from: self.parts.from, to });
+            o.objects.add(id);
+        }
         if item.kind == SpanKind::Server {
             name_objects(group.rules, &self.parts, &mut o);
         }
-        let empty = group.signal != Signal::Traces
-            && !telling.0
-            && self.tenants.is_empty()
-            && o.excuse.is_none()
-            && o.transfer.is_none();
-        (!empty).then_some(o)
-    }
-}
-
-/// Whether every item of a scope says something by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Telling(bool);
-
-impl Group<'_> {
-    /// To be asked once after the attributes of resource and scope.
-    pub fn begin_items(&self) -> Telling {
-        Telling(self.telling())
+        Some(o)
     }
 }
 
@@ -261,6 +279,7 @@ fn name_objects(rules: &Rules, parts: &Parts<'_>, o: &mut Observation) {
         }
         None => return,
     };
+    parts.object.into_iter().for_each(|id| o.objects.add(id));
     o.public |= rules.public_route(route);
     o.route = Some(rules.key.of(Domain::Route, route.as_bytes()));
     for pair in parts.query.unwrap_or_default().split('&').take(limits::DEPTH) {

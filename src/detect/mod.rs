@@ -9,10 +9,11 @@
 //! bytes -> extract -> Observation -> shard: excuse, detectors -> Findings -> file, log record, counter
 //! ```
 
+mod batch;
 pub mod engine;
 pub mod extract;
-pub mod file;
 mod few;
+pub mod file;
 pub mod finding;
 pub mod findings;
 pub mod fingerprint;
@@ -29,7 +30,9 @@ mod ownership;
 mod token_mismatch;
 mod trace_crossing;
 
+pub use batch::observe_batch;
 pub use engine::Engine;
+pub use extract::Context;
 pub use few::Few;
 pub use finding::{Class, Finding, Severity};
 pub use fingerprint::{Fingerprint, Key};

@@ -55,7 +55,11 @@ pub fn otlp(finding: &Finding) -> Bytes {
     let request = ExportLogsServiceRequest {
         resource_logs: vec![ResourceLogs {
             resource: Some(resource),
-            scope_logs: vec![ScopeLogs { scope: Some(scope), log_records: vec![record], ..Default::default() }],
+            scope_logs: vec![ScopeLogs {
+                scope: Some(scope),
+                log_records: vec![record],
+                ..Default::default()
+            }],
             ..ResourceLogs::default()
         }],
     };

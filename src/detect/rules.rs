@@ -72,14 +72,14 @@ pub(crate) enum Role {
 /// The compiled mapping: a key's role, found in some ten nanoseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Roles {
-    by_key: HashMap<String, Role, foldhash::fast::FixedState>,
+    by_key: HashMap<Vec<u8>, Role, foldhash::fast::FixedState>,
     visibility: Vec<String>,
     lengths: u128,
 }
 
 impl Roles {
     fn new(mapping: &Mapping) -> Self {
-        let mut by_key: HashMap<String, Role, _> = HashMap::default();
+        let mut by_key: HashMap<Vec<u8>, Role, _> = HashMap::default();
         for (role, keys) in [
             (Role::Principal, &mapping.principal),
             (Role::Route, &mapping.route),
@@ -93,7 +93,7 @@ impl Roles {
             (Role::TransferTo, &mapping.transfer_to),
             (Role::Tenant, &mapping.tenant),
         ] {
-            by_key.extend(keys.iter().map(|key| (key.clone(), role)));
+            by_key.extend(keys.iter().map(|key| (key.clone().into_bytes(), role)));
         }
         let lengths = by_key.keys().fold(0, |bits, key| bits | 1u128 << key.len().min(127));
         let visibility = mapping.visibility.clone();
@@ -103,17 +103,25 @@ impl Roles {
     /// The role of a key, if it has one.
     #[inline]
     pub(crate) fn of(&self, key: &str) -> Option<Role> {
+        let key = key.as_bytes();
         if self.lengths >> key.len().min(127) & 1 == 1
             && let Some(role) = self.by_key.get(key)
         {
             return Some(*role);
         }
-        self.visibility.iter().any(|last| ends_with_part(key, last)).then_some(Role::Visibility)
+        self.visibility.iter().any(|last| ends_with_part(key, last.as_bytes())).then_some(Role::Visibility)
+    }
+
+    /// Whether a key has a role.
+    #[inline]
+    pub(crate) fn may(&self, key: &[u8]) -> bool {
+        (self.lengths >> key.len().min(127) & 1 == 1 && self.by_key.contains_key(key))
+            || self.visibility.iter().any(|last| ends_with_part(key, last.as_bytes()))
     }
 }
 
-fn ends_with_part(key: &str, last: &str) -> bool {
-    key.strip_suffix(last).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '_']))
+fn ends_with_part(key: &[u8], last: &[u8]) -> bool {
+    key.strip_suffix(last).is_some_and(|rest| matches!(rest.last(), None | Some(b'.' | b'_')))
 }
 
 /// Everything compiled.

@@ -110,11 +110,11 @@ pub fn observe_json(
         for scope in list(group, scopes) {
             reader.next_scope();
             attributes(&scope["scope"]).for_each(|(key, value)| reader.scope(key, value));
-            let telling = reader.begin_items();
+            reader.begin_items();
             let mut one = |item: &Json| {
                 let mut reader = reader.item();
                 attributes(item).for_each(|(key, value)| reader.attribute(key, value));
-                out.extend(reader.finish(ids(item), telling));
+                out.extend(reader.finish(ids(item)));
             };
             match signal {
                 Signal::Metrics => list(scope, items).flat_map(points).for_each(one),

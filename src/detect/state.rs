@@ -73,11 +73,6 @@ impl<K: Hash + Eq + Copy, V> Generations<K, V> {
         self.young.len() + self.old.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Entries forgotten for want of room since the last call.
     pub fn take_evicted(&mut self) -> u64 {
         std::mem::take(&mut self.evicted)
@@ -122,6 +117,6 @@ mod tests {
         }
         assert!(map.get(2).is_none());
         map.expire(1000);
-        assert!(map.is_empty());
+        assert_eq!(map.len(), 0);
     }
 }
