@@ -30,6 +30,9 @@ mod ownership;
 mod token_mismatch;
 mod trace_crossing;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch::observe_batch;
 pub use engine::Engine;
 pub use extract::Context;
