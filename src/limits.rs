@@ -45,6 +45,10 @@ pub const JWKS_BYTES: usize = MIB;
 
 /// Candidate findings that wait for the rest of their traces, in each shard.
 pub const PENDING_CANDIDATES: usize = 16_384;
+/// Requests without a tenant that wait for one of their trace, in each shard.
+pub const WAITING_REQUESTS: usize = 8192;
+/// Objects that turned out to be public or handed over a moment ago, in each shard.
+pub const CLEARED_OBJECTS: usize = 8192;
 /// Incidents remembered, so that each is told once, in each shard.
 pub const INCIDENTS: usize = 65_536;
 /// Spans remembered of one trace.

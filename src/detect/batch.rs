@@ -50,13 +50,15 @@ fn attribute<'a>(reader: &mut ItemReader<'a>, rules: &Rules, field: &RawField<'a
     // As everybody writes it, the key is first and the value ends the pair: most keys have no
     // role, and their values are then never read. Any other order is read in full.
     let mut parts = field.message().fields();
-    if let (Some(key), Some(value)) = (parts.next(), parts.next())
-        && (key.number, value.number, value.end) == (1, 2, field.end)
-        && !rules.roles.may(key.content())
-    {
-        return;
-    }
-    let (key, value) = view::pair(field);
+    let (key, value) = match (parts.next(), parts.next()) {
+        (Some(key), Some(value)) if (key.number, value.number, value.end) == (1, 2, field.end) => {
+            let Some(role) = rules.roles.of(key.content()) else { return };
+            return value_of(AnyValue::read(value.message()))
+                .into_iter()
+                .for_each(|value| reader.mapped(role, value));
+        }
+        _ => view::pair(field),
+    };
     value_of(value).into_iter().for_each(|value| reader.attribute(key, value));
 }
 

@@ -66,6 +66,8 @@ pub struct Group<'a> {
     resource: Few<TenantId, 4>,
     scope: Few<TenantId, 4>,
     telling: bool,
+    /// The tenant that most items name, and how they write it.
+    usual: Option<(TenantId, [u8; 36])>,
 }
 
 impl<'a> Group<'a> {
@@ -73,7 +75,12 @@ impl<'a> Group<'a> {
     pub fn new(rules: &'a Rules, context: Context<'a>, signal: Signal) -> Self {
         let resource = context.baggage.into_iter().collect();
         let (service, scope) = (Arc::from(""), Few::default());
-        Group { rules, context, signal, service, multi_tenant: false, resource, scope, telling: true }
+        let usual = context.claimed.or(context.fallback).map(|tenant| {
+            let mut text = [0; 36];
+            tenant.encode(&mut text);
+            (tenant, text)
+        });
+        Group { rules, context, signal, service, multi_tenant: false, resource, scope, telling: true, usual }
     }
 
     /// An attribute of the resource.
@@ -83,7 +90,7 @@ impl<'a> Group<'a> {
                 self.multi_tenant = self.rules.multi_tenant_service(name);
                 self.service = Arc::from(super::finding::shown_service(name));
             }
-            (_, Value::Text(text)) if self.rules.roles.of(key) == Some(Role::Tenant) => {
+            (_, Value::Text(text)) if self.rules.roles.of(key.as_bytes()) == Some(Role::Tenant) => {
                 resolve(self.context.directory, text)
                     .into_iter()
                     .for_each(|tenant| self.resource.add(tenant));
@@ -99,7 +106,7 @@ impl<'a> Group<'a> {
 
     /// An attribute of the scope.
     pub fn scope(&mut self, key: &str, value: Value<'_>) {
-        if let (Some(Role::Tenant), Value::Text(text)) = (self.rules.roles.of(key), value) {
+        if let (Some(Role::Tenant), Value::Text(text)) = (self.rules.roles.of(key.as_bytes()), value) {
             resolve(self.context.directory, text).into_iter().for_each(|tenant| self.scope.add(tenant));
         }
     }
@@ -161,17 +168,22 @@ impl<'g> ItemReader<'g> {
     /// An attribute of the item.
     #[inline]
     pub fn attribute(&mut self, key: &str, value: Value<'g>) {
-        if let Some(role) = self.group.rules.roles.of(key) {
+        if let Some(role) = self.group.rules.roles.of(key.as_bytes()) {
             self.mapped(role, value);
         }
     }
 
-    fn mapped(&mut self, role: Role, value: Value<'g>) {
+    /// An attribute of the item with that role.
+    pub(crate) fn mapped(&mut self, role: Role, value: Value<'g>) {
         let (group, rules) = (self.group, self.group.rules);
         let directory = group.context.directory;
         match (role, value) {
             (Role::Tenant, Value::Text(text)) => {
-                resolve(directory, text).into_iter().for_each(|tenant| self.tenants.add(tenant));
+                let named = match group.usual {
+                    Some((tenant, usual)) if usual == text.as_bytes() => Some(tenant),
+                    _ => resolve(directory, text),
+                };
+                named.into_iter().for_each(|tenant| self.tenants.add(tenant));
             }
             (Role::Principal, Value::Text(text)) => {
                 let who = rules.key.of(Domain::Principal, text.as_bytes());

@@ -76,6 +76,7 @@ pub struct Findings {
     pending: VecDeque<(u64, Candidate)>,
     incidents: Generations<Key, Incident>,
     excuses: Generations<TraceId, Excuse>,
+    cleared: Generations<Fingerprint, ()>,
     ready: Vec<Finding>,
     hasher: foldhash::fast::FixedState,
 }
@@ -90,6 +91,7 @@ impl Findings {
             pending: VecDeque::new(),
             incidents: Generations::new(limits::INCIDENTS, quiet),
             excuses: Generations::new(traces, settle.saturating_mul(4).max(60_000_000_000)),
+            cleared: Generations::new(limits::CLEARED_OBJECTS, settle),
             ready: Vec::new(),
             hasher: foldhash::fast::FixedState::default(),
         }
@@ -106,6 +108,11 @@ impl Findings {
         if *excuse == Excuse::All {
             *known = Excuse::All;
         }
+    }
+
+    /// An object is nobody's any more, or another's: what waits about it is dropped.
+    pub fn clear(&mut self, object: Fingerprint) {
+        self.cleared.entry(object, || ());
     }
 
     /// Takes a candidate. One of an incident that was told only counts there.
@@ -131,6 +138,7 @@ impl Findings {
         }
         self.incidents.expire(now);
         self.excuses.expire(now);
+        self.cleared.expire(now);
     }
 
     /// The findings that are ready, out.
@@ -140,7 +148,7 @@ impl Findings {
 
     /// Candidates that wait, incidents and excused traces held.
     pub fn entries(&self) -> usize {
-        self.pending.len() + self.incidents.len() + self.excuses.len()
+        self.pending.len() + self.incidents.len() + self.excuses.len() + self.cleared.len()
     }
 
     fn key(candidate: &Candidate) -> Key {
@@ -166,6 +174,7 @@ impl Findings {
     fn tell(&mut self, candidate: Candidate) {
         let tenants = [Some(candidate.finding.tenant), candidate.finding.other].into_iter().flatten();
         if self.excuses.peek(candidate.finding.trace).is_some_and(|excuse| excuse.covers(tenants))
+            || candidate.finding.object.is_some_and(|object| self.cleared.peek(object).is_some())
             || self.absorbed(&candidate)
         {
             return;

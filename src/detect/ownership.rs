@@ -2,9 +2,10 @@
 //!
 //! Whoever is first given an object on a route owns it. What many tenants are given is public:
 //! an object after its third tenant, a route when a tenth of its objects cross and several
-//! tenants take part.
+//! tenants take part. A request that names no tenant waits a moment for the rest of its trace,
+//! and counts as the tenant of that, if it is one.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{batch::TenantId, limits};
 
@@ -14,7 +15,7 @@ use super::{
     finding::{Class, Severity},
     findings::{Candidate, Findings},
     fingerprint::Fingerprint,
-    observation::{Method, Observation, SpanKind},
+    observation::{Method, Observation, SpanKind, TraceId},
     rules::Rules,
     settings::DetectorName,
     state::Generations,
@@ -60,22 +61,49 @@ pub struct Ownership {
     rules: Arc<Rules>,
     objects: Generations<Fingerprint, Object>,
     routes: Generations<Fingerprint, Route>,
+    /// Tenants seen in a trace, and requests that wait for one.
+    traces: Generations<TraceId, Few<TenantId, 2>>,
+    waiting: VecDeque<(u64, Observation)>,
+    settle: u64,
 }
 
 impl Ownership {
-    /// At most `capacity` objects, each for `expiry` ns unused.
-    pub fn new(rules: Arc<Rules>, capacity: usize, expiry: u64) -> Self {
-        let routes = Generations::new((capacity / 16).max(16), expiry);
-        Ownership { rules, objects: Generations::new(capacity, expiry), routes }
+    /// At most `capacity` objects, each for `expiry` ns unused; a request without a tenant waits
+    /// `settle` ns for its trace.
+    pub fn new(rules: Arc<Rules>, capacity: usize, expiry: u64, settle: u64) -> Self {
+        Ownership {
+            rules,
+            objects: Generations::new(capacity, expiry),
+            routes: Generations::new((capacity / 16).max(16), expiry),
+            traces: Generations::new(limits::WAITING_REQUESTS, settle.saturating_mul(4)),
+            waiting: VecDeque::new(),
+            settle,
+        }
     }
 
-    fn transfer(&mut self, o: &Observation) {
+    /// Puts a request aside, and remembers the tenants of traces for those that were.
+    fn wait(&mut self, o: &Observation) {
+        match o.tenant {
+            Some(tenant) if !o.multi_tenant => self.traces.entry(o.trace, Few::default).add(tenant),
+            None if o.kind == SpanKind::Server && !o.objects.is_empty() => {
+                if self.waiting.len() >= limits::WAITING_REQUESTS {
+                    self.waiting.pop_front();
+                }
+                self.waiting.push_back((o.at.saturating_add(self.settle), o.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn transfer(&mut self, o: &Observation, out: &mut Findings) {
         let Some(transfer) = o.transfer else { return };
         for id in o.objects.iter() {
             let object = self.objects.entry(id, || Object::owned_by(transfer.to, None));
             object.before = transfer.from.or(Some(object.owner));
             object.owner = transfer.to;
             object.others = Few::default();
+            // The first access after it may have overtaken it.
+            out.clear(id);
         }
     }
 
@@ -146,7 +174,10 @@ impl Detector for Ownership {
 
     fn observe(&mut self, o: &Observation, out: &mut Findings) {
         if o.transfer.is_some() {
-            return self.transfer(o);
+            return self.transfer(o, out);
+        }
+        if o.has_trace() {
+            self.wait(o);
         }
         let (Some(tenant), Some(route), SpanKind::Server) = (o.tenant, o.route, o.kind) else { return };
         // Where claim and declaration differ, or the service acts for all, nobody can be said to own.
@@ -167,6 +198,9 @@ impl Detector for Ownership {
             } else {
                 None
             };
+            if self.objects.peek(id).is_some_and(|object| object.public) {
+                out.clear(id);
+            }
             if let Some((class, severity)) = found {
                 let candidate = Candidate::new(o.evidence(), class, severity, tenant, Some(owner));
                 out.raise(candidate.object(id).entity(route.0));
@@ -174,13 +208,22 @@ impl Detector for Ownership {
         }
     }
 
-    fn expire(&mut self, now: u64, _: &mut Findings) {
+    fn expire(&mut self, now: u64, out: &mut Findings) {
+        while self.waiting.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, mut o)) = self.waiting.pop_front() else { break };
+            let tenants = self.traces.peek(o.trace).copied().unwrap_or_default();
+            if let (Some(tenant), 1) = (tenants.first(), tenants.len()) {
+                o.tenant = Some(tenant);
+                self.observe(&o, out);
+            }
+        }
+        self.traces.expire(now);
         self.objects.expire(now);
         self.routes.expire(now);
     }
 
     fn entries(&self) -> usize {
-        self.objects.len() + self.routes.len()
+        self.objects.len() + self.routes.len() + self.traces.len() + self.waiting.len()
     }
 
     fn take_evicted(&mut self) -> u64 {

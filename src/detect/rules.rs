@@ -72,14 +72,16 @@ pub(crate) enum Role {
 /// The compiled mapping: a key's role, found in some ten nanoseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Roles {
-    by_key: HashMap<Vec<u8>, Role, foldhash::fast::FixedState>,
+    /// Sorted by length and bytes.
+    by_key: Vec<(Vec<u8>, Role)>,
     visibility: Vec<String>,
-    lengths: u128,
+    // One bit for what length, first and last byte of a mapped key come to: most other keys fail it.
+    sieve: [u64; 16],
 }
 
 impl Roles {
     fn new(mapping: &Mapping) -> Self {
-        let mut by_key: HashMap<Vec<u8>, Role, _> = HashMap::default();
+        let mut by_key = Vec::new();
         for (role, keys) in [
             (Role::Principal, &mapping.principal),
             (Role::Route, &mapping.route),
@@ -95,28 +97,37 @@ impl Roles {
         ] {
             by_key.extend(keys.iter().map(|key| (key.clone().into_bytes(), role)));
         }
-        let lengths = by_key.keys().fold(0, |bits, key| bits | 1u128 << key.len().min(127));
-        let visibility = mapping.visibility.clone();
-        Roles { by_key, visibility, lengths }
+        // Stable, so that of a key with two roles the later one counts, and that is the tenant.
+        by_key.reverse();
+        by_key.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+        by_key.dedup_by(|(b, _), (a, _)| a == b);
+        let mut sieve = [0; 16];
+        by_key.iter().for_each(|(key, _)| sieve[Self::bit(key) / 64] |= 1 << (Self::bit(key) % 64));
+        Roles { by_key, visibility: mapping.visibility.clone(), sieve }
+    }
+
+    #[inline]
+    fn bit(key: &[u8]) -> usize {
+        let [first, last] = [key.first(), key.last()].map(|b| usize::from(b.copied().unwrap_or(0)));
+        (key.len() * 37 + first * 11 + last * 101) % 1024
+    }
+
+    #[inline]
+    fn sifted(&self, key: &[u8]) -> bool {
+        let bit = Self::bit(key);
+        self.sieve[bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// The role of a key, if it has one.
     #[inline]
-    pub(crate) fn of(&self, key: &str) -> Option<Role> {
-        let key = key.as_bytes();
-        if self.lengths >> key.len().min(127) & 1 == 1
-            && let Some(role) = self.by_key.get(key)
+    pub(crate) fn of(&self, key: &[u8]) -> Option<Role> {
+        if self.sifted(key)
+            && let Ok(at) =
+                self.by_key.binary_search_by(|(k, _)| (k.len(), k.as_slice()).cmp(&(key.len(), key)))
         {
-            return Some(*role);
+            return Some(self.by_key[at].1);
         }
         self.visibility.iter().any(|last| ends_with_part(key, last.as_bytes())).then_some(Role::Visibility)
-    }
-
-    /// Whether a key has a role.
-    #[inline]
-    pub(crate) fn may(&self, key: &[u8]) -> bool {
-        (self.lengths >> key.len().min(127) & 1 == 1 && self.by_key.contains_key(key))
-            || self.visibility.iter().any(|last| ends_with_part(key, last.as_bytes()))
     }
 }
 
@@ -169,6 +180,11 @@ impl Rules {
             principals,
             senders,
         })
+    }
+
+    /// The key of the fingerprints: a reload compiles new rules under the same one.
+    pub fn key(&self) -> Key {
+        self.key
     }
 
     pub(crate) fn multi_tenant_service(&self, name: &str) -> bool {

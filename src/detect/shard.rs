@@ -36,7 +36,7 @@ impl Shard {
                 }
                 DetectorName::CrossTenantRead => {
                     let expiry = nanos(settings.object_expiry);
-                    Box::new(Ownership::new(rules, settings.object_capacity, expiry))
+                    Box::new(Ownership::new(rules, settings.object_capacity, expiry, settle))
                 }
                 DetectorName::DeletedTenantActive => Box::new(Lifecycle::new(rules)),
             }

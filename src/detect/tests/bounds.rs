@@ -23,7 +23,13 @@ fn state_is_bounded_under_a_flood_of_entities() {
             shard.advance(o.at);
             evicted += shard.sizes().iter().map(|(_, _, evicted)| evicted).sum::<u64>();
         }
-        let bound = 500 + 500 + 500 + 500 + limits::PENDING_CANDIDATES + limits::INCIDENTS;
+        let bound = 500
+            + 500
+            + 500
+            + 500
+            + limits::PENDING_CANDIDATES
+            + limits::INCIDENTS
+            + 3 * limits::WAITING_REQUESTS;
         assert!(shard.entries() <= bound, "{} entries after {n}", shard.entries());
     }
     assert!(evicted > 100_000, "{evicted}");

@@ -87,6 +87,13 @@ fn shared_and_transferred_objects_are_nobodys_leak() {
     let after = [request(1, 1, 9, 200), handover, request(2, 2, 9, 200), request(3, 1, 9, 404)];
     quiet(&Settings::default(), after);
 
+    // The news of a handover comes after the first access, within the moment that candidates wait.
+    let mut handover = Observation::new(START, Signal::Logs);
+    handover.objects.add(id(9));
+    handover.transfer = Some(Transfer { from: None, to: tenant(2) });
+    let news = later(handover, 3);
+    quiet(&Settings::default(), [request(1, 1, 9, 200), request(2, 2, 9, 200), news, request(3, 1, 9, 403)]);
+
     // Polling for an upload that is not there yet, then its owner's first read.
     quiet(&Settings::default(), [request(1, 1, 9, 404), request(2, 1, 9, 404), request(3, 1, 9, 200)]);
     // A server error and a redirect are neither given nor refused.
@@ -97,7 +104,9 @@ fn shared_and_transferred_objects_are_nobodys_leak() {
 #[test]
 fn what_many_tenants_are_given_is_learned_as_public() {
     let readers = (1..=40).map(|n| request(n, u128::from(n), 9, 200));
-    let found = told(&Settings::default(), readers);
+    quiet(&Settings::default(), readers);
+    let slow = (1..=40).map(|n| later(request(n, u128::from(n), 9, 200), 60 * u64::from(n)));
+    let found = told(&Settings::default(), slow);
     assert_eq!(found.len(), 1, "only the second tenant's read: {found:#?}");
 }
 

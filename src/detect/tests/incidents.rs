@@ -54,6 +54,19 @@ fn a_foreign_object_read_and_asked_for() {
     assert_eq!(found[0].object, Some(id(9)));
 }
 
+/// Scenario: the span of B's read names no tenant, one of its trace's other spans does, later.
+/// Guarantee: told as B's; with two tenants in the trace it counts as nobody's.
+#[test]
+fn a_request_without_a_tenant_has_its_traces() {
+    let mut read = request(2, 2, 9, 200);
+    (read.tenant, read.declared) = (None, Default::default());
+    let below = |child, owner| later(span(2, child, 1, SpanKind::Consumer, Some(owner)), 2);
+    let found = told(&Settings::default(), [request(1, 1, 9, 200), read.clone(), below(2, 2)]);
+    assert_eq!(classes(&found), ["cross_tenant_read"]);
+    assert_eq!(found[0].tenant, tenant(2));
+    assert!(told(&Settings::default(), [request(1, 1, 9, 200), read, below(2, 2), below(3, 4)]).is_empty());
+}
+
 /// Scenario: unknown, suspended and long deleted tenants are active. Guarantee: each is told.
 #[test]
 fn tenants_that_should_not_be_there_are_told() {
