@@ -1,6 +1,7 @@
 //! Detector threads beside the data path: fed by bounded queues, never waited for.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,7 +12,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use crate::limits;
+use crate::{batch::TenantId, limits};
 
 use super::{DetectorName, Finding, Observation, Rules, Settings, Shard, file::FindingsLog, record};
 
@@ -25,6 +26,32 @@ pub type OnFinding = Arc<dyn Fn(&Finding, bytes::Bytes) + Send + Sync>;
 /// The current time in nanoseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// A tenant's text on a metric. The gate has one bounded set of labels for all its metrics.
+pub type TenantLabel = Arc<dyn Fn(TenantId) -> String + Send + Sync>;
+
+/// What the engine needs of its surroundings.
+#[derive(Clone)]
+pub struct Hooks {
+    /// Called for every finding; by default nothing is done.
+    pub on_finding: OnFinding,
+    /// Decides how long candidates wait; by default the system's clock.
+    pub clock: Clock,
+    /// By default the tenant itself, and "other" past [`limits::TENANT_LABELS`] of them.
+    pub tenant_label: TenantLabel,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        let seen = Mutex::new(HashSet::new());
+        let label = move |tenant: TenantId| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = seen.contains(&tenant) || (seen.len() < limits::TENANT_LABELS && seen.insert(tenant));
+            if known { tenant.to_string() } else { "other".to_owned() }
+        };
+        Hooks { on_finding: Arc::new(|_, _| {}), clock: Arc::new(wall_clock), tenant_label: Arc::new(label) }
+    }
+}
+
 /// The detectors of all shards.
 pub struct Engine {
     senders: Vec<Sender<Vec<Observation>>>,
@@ -35,24 +62,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts `settings.shards` threads with the system's clock.
+    /// Starts `settings.shards` threads.
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(settings: &Settings, rules: &Arc<Rules>, on_finding: OnFinding) -> std::io::Result<Self> {
-        Self::start_with_clock(settings, rules, on_finding, Arc::new(wall_clock))
-    }
-
-    /// The same with a clock of one's own; it decides how long candidates wait.
-    ///
-    /// # Errors
-    /// A thread cannot be started.
-    pub fn start_with_clock(
-        settings: &Settings,
-        rules: &Arc<Rules>,
-        on_finding: OnFinding,
-        clock: Clock,
-    ) -> std::io::Result<Self> {
+    pub fn start(settings: &Settings, rules: &Arc<Rules>, hooks: &Hooks) -> std::io::Result<Self> {
         let file = Arc::new(Mutex::new(FindingsLog::new(settings.findings.clone())));
         let mut engine = Engine {
             senders: Vec::new(),
@@ -65,8 +79,7 @@ impl Engine {
             let worker = Worker {
                 shard: Shard::new(settings, rules),
                 file: Arc::clone(&file),
-                on_finding: Arc::clone(&on_finding),
-                clock: Arc::clone(&clock),
+                hooks: hooks.clone(),
                 sizes: Vec::new(),
             };
             let thread = std::thread::Builder::new().name(format!("detect-{number}"));
@@ -151,8 +164,7 @@ fn wall_clock() -> u64 {
 struct Worker {
     shard: Shard,
     file: Arc<Mutex<FindingsLog>>,
-    on_finding: OnFinding,
-    clock: Clock,
+    hooks: Hooks,
     sizes: Vec<usize>,
 }
 
@@ -161,7 +173,7 @@ impl Worker {
         let mut shown = 0;
         loop {
             let received = queue.recv_timeout(TICK);
-            let now = (self.clock)();
+            let now = (self.hooks.clock)();
             match received {
                 Ok(observations) => observations.iter().for_each(|o| self.shard.observe(o)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -180,11 +192,11 @@ impl Worker {
 
     fn tell(&mut self, now: u64) {
         for mut finding in self.shard.advance(now) {
-            finding.at = finding.at.min((self.clock)());
+            finding.at = finding.at.min((self.hooks.clock)());
             metrics::counter!(
                 "portcullis_findings_total",
                 "class" => finding.class.as_str(),
-                "tenant_id" => finding.tenant.to_string(),
+                "tenant_id" => (self.hooks.tenant_label)(finding.tenant),
                 "severity" => finding.severity.as_str()
             )
             .increment(1);
@@ -192,7 +204,7 @@ impl Worker {
             if let Err(error) = written {
                 tracing::error!(%error, class = finding.class.as_str(), "the findings file cannot be written");
             }
-            (self.on_finding)(&finding, record::otlp(&finding));
+            (self.hooks.on_finding)(&finding, record::otlp(&finding));
         }
     }
 

@@ -34,7 +34,7 @@ mod trace_crossing;
 mod tests;
 
 pub use batch::observe_batch;
-pub use engine::Engine;
+pub use engine::{Engine, Hooks};
 pub use extract::Context;
 pub use few::Few;
 pub use finding::{Class, Finding, Severity};

@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// Detection of one tenant's data under another. Restart to change the sizes; lists follow a reload.
+/// Detection of one tenant's data under another. The mapping and who is excused follow a reload;
+/// detectors, sizes, times and the findings file need a restart.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

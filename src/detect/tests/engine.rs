@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::*;
 use crate::{
-    detect::{Engine, FindingsFile, file::FindingsLog},
+    detect::{Engine, FindingsFile, Hooks, file::FindingsLog},
     limits,
 };
 
@@ -50,7 +50,8 @@ fn every_incident_reaches_file_and_callback_on_any_number_of_shards() {
             assert!(!record.is_empty());
             *counted.lock().unwrap() += 1;
         });
-        let engine = Engine::start_with_clock(&settings, &rules, on_finding, clock).unwrap();
+        let engine =
+            Engine::start(&settings, &rules, &Hooks { on_finding, clock, ..Hooks::default() }).unwrap();
         for o in incidents() {
             assert_eq!(engine.submit(vec![o]), 0);
         }
@@ -88,7 +89,7 @@ fn a_stuck_shard_sheds_and_never_blocks() {
     let on_finding = Arc::new(move |_: &Finding, _| drop(waiting.lock()));
     // A clock far ahead: the first finding is told, and waits, at once.
     let clock = Arc::new(|| START + 3600 * SECOND);
-    let engine = Engine::start_with_clock(&settings, &rules, on_finding, clock).unwrap();
+    let engine = Engine::start(&settings, &rules, &Hooks { on_finding, clock, ..Hooks::default() }).unwrap();
     let offered = limits::OBSERVATION_BATCHES * 3;
     let shed: usize = (0..offered).map(|_| engine.submit(incidents())).sum();
     assert!(shed >= (limits::OBSERVATION_BATCHES - 2) * incidents().len(), "{shed}");

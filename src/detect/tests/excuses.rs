@@ -84,7 +84,7 @@ fn shared_and_transferred_objects_are_nobodys_leak() {
     let mut handover = Observation::new(START, Signal::Logs);
     handover.objects.add(id(9));
     handover.transfer = Some(Transfer { from: Some(tenant(1)), to: tenant(2) });
-    let after = [request(1, 1, 9, 200), handover, request(2, 2, 9, 200), request(3, 1, 9, 404)];
+    let after = [request(1, 1, 9, 200), handover, request(2, 2, 9, 200), later(request(3, 1, 9, 404), 90)];
     quiet(&Settings::default(), after);
 
     // The news of a handover comes after the first access, within the moment that candidates wait.
@@ -96,6 +96,12 @@ fn shared_and_transferred_objects_are_nobodys_leak() {
 
     // Polling for an upload that is not there yet, then its owner's first read.
     quiet(&Settings::default(), [request(1, 1, 9, 404), request(2, 1, 9, 404), request(3, 1, 9, 200)]);
+    // Another route may rightly show the same id: a tenant's own view of a partner's object.
+    let mut elsewhere = request(2, 2, 9, 200);
+    elsewhere.route = Some(route(2));
+    quiet(&Settings::default(), [request(1, 1, 9, 200), elsewhere.clone()]);
+    elsewhere.status = 403;
+    quiet(&Settings::default(), [request(1, 1, 9, 200), elsewhere]);
     // A server error and a redirect are neither given nor refused.
     quiet(&Settings::default(), [request(1, 1, 9, 200), request(2, 2, 9, 500), request(3, 2, 9, 302)]);
 }

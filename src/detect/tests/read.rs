@@ -122,6 +122,8 @@ fn only_ids_that_tell_tenants_apart_are_objects() {
         assert_eq!(count(&[("http.route", "/v1/things/:id"), ("url.path", &path)]), 1, "{id}");
         assert_eq!(count(&[("url.full", &format!("https://api.example.org{path}?x=1"))]), 1, "{id}");
     }
+    let fixed = format!("/v1/{object}/things");
+    assert_eq!(count(&[("http.route", &fixed), ("url.path", &fixed)]), 0, "a fixed part of the route");
     let query = format!("thing_id={object}&n=5");
     assert_eq!(count(&[("http.route", "/v1/things"), ("url.path", "/v1/things"), ("url.query", &query)]), 1);
 }
