@@ -111,6 +111,29 @@ pub const TRANSFORM_PARSE_BYTES: usize = MIB;
 /// Pairs that one `parse_key_value` makes; the rest of the text is left out.
 pub const TRANSFORM_PAIRS: usize = 1024;
 
+// detect -----------------------------------------------------------------------------------
+
+/// Candidate findings that wait for the rest of their traces, in each shard.
+pub const PENDING_CANDIDATES: usize = 16_384;
+/// Requests without a tenant that wait for one of their trace, in each shard.
+pub const WAITING_REQUESTS: usize = 8192;
+/// Objects that turned out to be public or handed over a moment ago, in each shard.
+pub const CLEARED_OBJECTS: usize = 8192;
+/// Incidents remembered, so that each is told once, in each shard.
+pub const INCIDENTS: usize = 65_536;
+/// Spans remembered of one trace.
+pub const SPANS_PER_TRACE: usize = 256;
+/// Batches of observations queued before a shard; past it the detectors shed.
+pub const OBSERVATION_BATCHES: usize = 256;
+/// Threads that run detectors.
+pub const DETECTOR_SHARDS: usize = 16;
+/// Tenants that may share an object before it counts as public.
+pub const OBJECT_TENANTS: usize = 3;
+/// A service's name as a finding shows it, in bytes.
+pub const SERVICE_NAME_BYTES: usize = 64;
+/// A value that is read as an id, in bytes.
+pub const OBJECT_ID_BYTES: usize = 64;
+
 // scrub ------------------------------------------------------------------------------------
 
 /// Rules in all packs together.
