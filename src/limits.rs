@@ -10,8 +10,18 @@ pub const MIB: usize = 1 << 20;
 pub const DEPTH: usize = 64;
 /// One request, on the wire and again after decompression, in bytes (OTLP 1.11: 64 MiB).
 pub const REQUEST_BYTES: usize = 64 * MIB;
+/// Items (log records, spans, data points) in one request.
+pub const REQUEST_ITEMS: u32 = 4_000_000;
 /// One response, in bytes.
 pub const RESPONSE_BYTES: usize = 4 * MIB;
+
+/// What splitting one request by tenant may write, in multiples of the request: each tenant's part
+/// repeats the resource and the scope.
+pub const SPLIT_GROWTH: usize = 4;
+/// What splitting may write beyond [`SPLIT_GROWTH`], in bytes, so that small requests are never refused.
+pub const SPLIT_SLACK: usize = MIB;
+/// Attribute names that may hold a tenant.
+pub const TENANT_ALIASES: usize = 64;
 
 // receive ----------------------------------------------------------------------------------
 

@@ -1,0 +1,5 @@
+//! The wire, held to prost and to the protocol's own descriptors.
+
+mod canary;
+mod make;
+mod oracle;
