@@ -60,6 +60,9 @@ const CONTEXT: usize = 48;
 /// Bytes before a match in which its `unless` words must not stand.
 const UNLESS: usize = 12;
 
+/// A match can be as long as its text. Only for rules whose literal says where a match starts.
+pub(super) const ENDLESS: usize = usize::MAX / 4;
+
 pub(super) fn syntax_config() -> syntax::Config {
     syntax::Config::new().unicode(false).utf8(false)
 }
@@ -72,14 +75,13 @@ pub(super) fn parse(pattern: &str) -> Result<(Hir, usize), (String, &'static str
         return Err(("a Unicode word boundary".into(), "patterns are ASCII: leave out (?u)"));
     }
     match hir.properties().maximum_len() {
-        Some(0) | None => {
-            Err(("the pattern matches nothing, or without end".into(), "bound every repetition: {1,64} for + or *"))
-        }
+        Some(0) => Err(("the pattern matches nothing but the empty text".into(), "require at least one byte")),
+        None if hir.properties().minimum_len().is_some_and(|n| n > 0) => Ok((hir, ENDLESS)),
         Some(longest) if longest > limits::MATCH_BYTES => {
             Err((format!("a match can be {longest} bytes long"), "bound the repetitions more tightly"))
         }
         Some(longest) if hir.properties().minimum_len().unwrap_or(0) > 0 => Ok((hir, longest)),
-        Some(_) => Err(("the pattern matches the empty text".into(), "require at least one byte")),
+        _ => Err(("the pattern matches the empty text".into(), "require at least one byte")),
     }
 }
 
@@ -116,6 +118,9 @@ impl Rule {
         {
             return Err(error("a literal is shorter than 3 bytes".into(), "give longer ones, or a shape"));
         }
+        if longest == ENDLESS && matches!(filter, Filter::Shape(_)) {
+            return Err(error("a rule with a shape has no longest match".into(), "bound every repetition: {1,64} for +"));
+        }
         let lower = |words: &[String]| words.iter().map(|w| w.to_ascii_lowercase().into_bytes()).collect();
         Ok(Rule {
             id: spec.id.clone(),
@@ -136,7 +141,7 @@ impl Rule {
     pub fn value(&self, cache: &mut Cache, text: &[u8], start: usize, end: usize) -> (usize, usize) {
         let Some(group) = self.group else { return (start, end) };
         let input = regex_automata::Input::new(text)
-            .range(start..text.len().min(start + self.longest))
+            .range(start..text.len().min(start.saturating_add(self.longest)))
             .anchored(regex_automata::Anchored::Yes);
         let mut captures = self.regex.create_captures();
         self.regex.search_captures_with(cache, &input, &mut captures);
