@@ -4,6 +4,7 @@
 //! classes and one table of literal fingerprints say where something could be, each rule's own automaton
 //! says whether it is, a validator and context words say whether it counts.
 
+mod batch;
 mod classes;
 mod explain;
 mod keys;

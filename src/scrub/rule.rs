@@ -179,7 +179,7 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 
 /// The literals with which every match starts, if they are few and long enough.
 fn derive(hir: &Hir) -> Filter {
-    let mut prefixes = Extractor::new().limit_class(4).limit_total(64).extract(hir);
+    let mut prefixes = Extractor::new().limit_class(10).limit_total(64).extract(hir);
     prefixes.keep_first_bytes(12);
     let Some(found) = prefixes.literals() else { return Filter::None };
     if found.is_empty() || found.iter().any(|l| l.len() < literals::SHORTEST) {

@@ -32,6 +32,7 @@ pub struct Scratch {
     encoded: Vec<u32>,
     unfolded: Unfolded,
     nested: Option<Box<Scratch>>,
+    pub(super) workspace: super::batch::Workspace,
     pub(super) tenant_keys: super::replace::KeyCache,
     /// Bytes that rules' automata were let loose on, in all scans: work, not time.
     pub(super) looked_at: u64,
@@ -90,6 +91,12 @@ impl Engine {
     pub(super) fn scan(&self, scratch: &mut Scratch) {
         self.scan_at(scratch, 0);
         settle(&mut scratch.finds, |source| self.action(source));
+    }
+
+    /// [`Engine::scan`] without joining overlaps, and without what is encoded.
+    #[cfg(test)]
+    pub(super) fn scan_flat(&self, scratch: &mut Scratch) {
+        self.scan_at(scratch, limits::NESTED_ENCODINGS);
     }
 
     /// [`Engine::scan`] without joining overlaps.
