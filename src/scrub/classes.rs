@@ -17,7 +17,7 @@ pub enum Shape {
     Mac,
     /// 3, 2 and 4 digits with single separators.
     Ssn,
-    /// 13 or more digits with single spaces or dashes, where a run of digits ends.
+    /// 13 or more digits with single spaces, dashes or `+`, where a run of digits ends.
     Card,
     /// `+` and a digit.
     Plus,
@@ -172,7 +172,7 @@ impl Streams {
             (tail3 & s(3) & dd(4) & dd(5) & dd(6) & s(7) & dd(8) & dd(9) & dd(10)) | round;
 
         // 13 of digits and single separators, and the run of digits has just ended
-        let t1 = d | ((dash | space) & d1);
+        let t1 = d | ((dash | space | plus) & d1);
         let t2 = t1 & self.after::<T1>(t1, 1);
         let t4 = t2 & self.after::<T2>(t2, 2);
         let t8 = t4 & self.after::<T4>(t4, 4);

@@ -19,6 +19,8 @@ mod settings;
 mod tally;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_batch;
 mod unfold;
 mod validate;
 

@@ -59,7 +59,12 @@ impl Validator {
         let next = after.first().copied();
         let next_digit = after.get(1).is_some_and(u8::is_ascii_digit);
         match self {
-            Validator::Ipv6 | Validator::Mac => {
+            // A port may follow all eight groups.
+            Validator::Ipv6 => {
+                before.is_some_and(|b| word(b) || b == b':')
+                    || next.is_some_and(|b| word(b) || (b == b':' && !next_digit))
+            }
+            Validator::Mac => {
                 before.is_some_and(|b| word(b) || b == b':') || next.is_some_and(|b| word(b) || b == b':')
             }
             Validator::Ipv4 => {
