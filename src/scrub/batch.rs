@@ -1,6 +1,6 @@
 //! A whole batch: one walk gathers every text of it into the arena, one scan finds, one splice replaces.
 
-use super::{Action, Engine, MasterKey, Scratch, Scrubber, Tally, Tenant, keys, scan::{Find, Source}};
+use super::{Action, Engine, MasterKey, Scratch, Scrubber, Tally, Telling, Tenant, scan::Find};
 use crate::{
     batch::{Batch, Clean, Raw, Signal},
     wire::{self, Edits, Flow, Leaf, Msg, Number, Visitor, WireError, schema::Kind},
@@ -11,7 +11,7 @@ use crate::{
 pub(super) struct Origin {
     leaf: Leaf<'static>,
     /// The key rule whose attribute it stands in.
-    by_key: Option<Source>,
+    by_key: Option<Telling>,
     /// The attribute around it, as tag, end and depth.
     attribute: Option<Span>,
     number: bool,
@@ -23,7 +23,7 @@ struct Span {
     tag: usize,
     end: usize,
     depth: u8,
-    by_key: Option<Source>,
+    by_key: Option<Telling>,
     ignored: bool,
 }
 
@@ -87,14 +87,15 @@ impl Visitor for Gather<'_> {
         let outer = self.attribute(at.tag);
         let again = outer.filter(|span| span.tag == at.tag);
         let own = self.engine.key(key.as_bytes());
-        if let Some(source) = own
-            && self.engine.action(source) == Action::Drop
+        if let Some(telling) = own.filter(|own| !own.doubtful)
+            && self.engine.action(telling.source) == Action::Drop
         {
             self.work.edits.delete(at);
-            self.tally.add(self.engine.kind(source), Action::Drop);
+            self.tally.add(self.engine.kind(telling.source), Action::Drop);
             return Flow::Skip;
         }
-        let ignored = !self.engine.ignored.is_empty() && self.engine.ignored.contains(&key.to_ascii_lowercase());
+        let ignored =
+            !self.engine.ignored.is_empty() && self.engine.ignored.contains(&key.to_ascii_lowercase());
         let span = Span {
             tag: at.tag,
             end: at.end,
@@ -153,7 +154,8 @@ impl Scrubber {
     ) -> Result<Batch<Clean>, WireError> {
         let Batch { signal, tenant, items, ref bytes, .. } = batch;
         let mut work = std::mem::take(&mut scratch.workspace);
-        let result = self.scrub_bytes(scratch, &mut work, signal, bytes, Tenant { master, id: tenant }, tally);
+        let result =
+            self.scrub_bytes(scratch, &mut work, signal, bytes, Tenant { master, id: tenant }, tally);
         scratch.workspace = work;
         Ok(Batch::clean(signal, tenant, items, result?))
     }
@@ -204,14 +206,20 @@ impl Engine {
         if origins.iter().all(|origin| origin.by_key.is_none()) {
             return;
         }
-        scratch.finds.retain(|find| origins[find.text as usize].by_key.is_none());
-        for (number, (origin, text)) in origins.iter().zip(&scratch.texts).enumerate() {
-            let Some(source) = origin.by_key else { continue };
+        let tells = |number: usize| {
+            let text = scratch.texts[number];
             let value = &scratch.arena[text.start as usize..text.end as usize];
-            if !keys::is_placeholder(value, true) {
-                scratch.finds.push(Find { text: number as u32, start: 0, end: text.end - text.start, source });
-            }
-        }
+            origins[number].by_key.filter(|telling| self.tells(*telling, value))
+        };
+        let told: Vec<Find> = (0..origins.len())
+            .filter_map(|number| {
+                let text = scratch.texts[number];
+                let source = tells(number)?.source;
+                Some(Find { text: number as u32, start: 0, end: text.end - text.start, source })
+            })
+            .collect();
+        scratch.finds.retain(|find| told.binary_search_by_key(&find.text, |t| t.text).is_err());
+        scratch.finds.extend(told);
         scratch.finds.sort_unstable();
     }
 }

@@ -187,8 +187,7 @@ impl Streams {
             & !self.after::<WORD>(word, 4);
         hits.separators = (colon & !d1) | assign;
 
-        self.prev =
-            [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13];
+        self.prev = [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13];
         hits
     }
 }

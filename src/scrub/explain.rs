@@ -52,7 +52,10 @@ impl Scrubber {
         let engine = &self.engine;
         let mut out = Explanation::default();
         let mut finds = self.spans(&mut scratch, text.as_bytes(), key.as_bytes());
-        if let Some(source) = engine.key(key.as_bytes()) {
+        if let Some(telling) = engine.key(key.as_bytes())
+            && engine.tells(telling, text.as_bytes())
+        {
+            let source = telling.source;
             finds.insert(0, super::scan::Find { text: 0, start: 0, end: text.len() as u32, source });
         }
         for find in finds {

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use regex_automata::{Anchored, Input, meta::{Cache, Regex}};
+use regex_automata::{
+    Anchored, Input,
+    meta::{Cache, Regex},
+};
 
 use super::{
     Action, Severity,
@@ -26,9 +29,8 @@ pub(super) struct KeyRule {
 
 impl KeyRule {
     pub fn compile(spec: &KeySpec, file: &str, place: Place, kind: u16) -> Result<KeyRule, PackError> {
-        let error = |message: String, hint: &str| {
-            PackError::new(file, place, Some(&spec.id), message).hint(hint)
-        };
+        let error =
+            |message: String, hint: &str| PackError::new(file, place, Some(&spec.id), message).hint(hint);
         let value = match &spec.value {
             None => None,
             Some(pattern) => {
@@ -110,8 +112,8 @@ impl Names {
         self.names.entry(text.into()).or_insert((rule, exact));
     }
 
-    /// The rule for a key, by its last words.
-    pub fn find(&self, key: &[u8]) -> Option<u16> {
+    /// The rule for a key, by its last words, and whether its name counts only as a whole segment.
+    pub fn find(&self, key: &[u8]) -> Option<(u16, bool)> {
         let end = key.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
         let key = &key[..end];
         if !self.tail(key) {
@@ -125,7 +127,7 @@ impl Names {
             if let Some(&(rule, exact)) = self.names.get(&normal.text[at..normal.len])
                 && (!exact || at == normal.segment)
             {
-                return Some(rule);
+                return Some((rule, exact));
             }
         }
         None
@@ -149,7 +151,10 @@ impl Names {
     pub fn before(&self, text: &[u8], at: usize) -> Option<(u16, usize, usize)> {
         let mut end = at;
         let mut steps = 0;
-        while end > 0 && steps < 8 && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`') {
+        while end > 0
+            && steps < 8
+            && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`')
+        {
             end -= 1;
             steps += 1;
         }
@@ -162,7 +167,7 @@ impl Names {
             .iter()
             .rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')))
             .map_or(from, |i| from + i + 1);
-        self.find(&head[start..]).map(|rule| (rule, start, end))
+        self.find(&head[start..]).map(|(rule, _)| (rule, start, end))
     }
 }
 
@@ -224,7 +229,13 @@ pub(super) fn value_after(
         (Some(regex), Some(cache)) => {
             let input = Input::new(&rest[..line]).anchored(Anchored::Yes);
             let found = regex.search_half_with(cache, &input)?.offset();
-            if found >= extent { found } else if quote.is_some() || xml { extent } else { found }
+            if found >= extent {
+                found
+            } else if quote.is_some() || xml {
+                extent
+            } else {
+                found
+            }
         }
         _ => extent,
     };
@@ -252,14 +263,17 @@ pub(super) fn is_placeholder(value: &[u8], quoted: bool) -> bool {
     const WORDS: [&[u8]; 8] = [b"null", b"none", b"nil", b"true", b"false", b"undefined", b"nan", b"n/a"];
     let trimmed = value.trim_ascii();
     match trimmed {
-        [] => true,
-        [b'$', b'{' | b'(' | b'0'..=b'9', ..] | [b'%', b's' | b'd' | b'v'] | [b'?'] => true,
-        [b'{', b'{', ..] => true,
-        [b'{' | b'(', ..] if !quoted => true,
-        [b'<', .., b'>'] => true,
+        [] | [b'?'] | [b'%', b's' | b'd' | b'v'] => true,
+        [b'$', b'{', .., b'}'] | [b'{', b'{', .., b'}', b'}'] => true,
+        [b'$', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => true,
+        [b'{', ..] if !quoted => true,
         [b'[', rest @ ..] => {
-            let name = rest.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'0'..=b'9')).count();
-            name >= 2 && matches!(rest.get(name), None | Some(b']' | b':'))
+            // Only what `replace` writes, whole or cut off before its `]`.
+            let rest = rest.strip_suffix(b"]").unwrap_or(rest);
+            let name =
+                rest.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'0'..=b'9')).count();
+            let token = |b: &u8| matches!(b, b'a'..=b'p' | b':');
+            name >= 2 && rest[name..].len() <= 30 && rest[name..].iter().all(token)
         }
         [b'*', ..] => {
             let stars = trimmed.iter().take_while(|b| **b == b'*').count();
@@ -279,10 +293,18 @@ mod tests {
         let mut names = Names::default();
         names.add("api_key", 1);
         names.add("=token", 2);
-        for key in ["api_key", "API-KEY", "apiKey", "x-api-key", "http.request.header.x-api-key", "apikey", "myApiKey"] {
-            assert_eq!(names.find(key.as_bytes()), Some(1), "{key}");
+        for key in [
+            "api_key",
+            "API-KEY",
+            "apiKey",
+            "x-api-key",
+            "http.request.header.x-api-key",
+            "apikey",
+            "myApiKey",
+        ] {
+            assert_eq!(names.find(key.as_bytes()), Some((1, false)), "{key}");
         }
-        assert_eq!(names.find(b"auth.token"), Some(2));
+        assert_eq!(names.find(b"auth.token"), Some((2, true)));
         for key in ["page_token", "tokens", "key", "apikeys", "api_keyboard", ""] {
             assert_eq!(names.find(key.as_bytes()), None, "{key}");
         }

@@ -77,9 +77,8 @@ impl Literals {
     pub fn at(&self, text: &[u8], mut found: impl FnMut(u16)) {
         let Some(first) = text.first_chunk::<3>() else { return };
         let three = u32::from_le_bytes([first[0], first[1], first[2], 0]) | (FOLD >> 8);
-        let long = text
-            .first_chunk::<4>()
-            .and_then(|first| self.by_four.get(&(u32::from_le_bytes(*first) | FOLD)));
+        let long =
+            text.first_chunk::<4>().and_then(|first| self.by_four.get(&(u32::from_le_bytes(*first) | FOLD)));
         for index in self.by_three.get(&three).into_iter().chain(long).flatten() {
             let (literal, rule) = &self.entries[usize::from(*index)];
             if text.len() >= literal.len() && text[..literal.len()].eq_ignore_ascii_case(literal) {

@@ -70,6 +70,14 @@ pub struct Scrubber {
     engine: Engine,
 }
 
+/// What an attribute's key says of its value.
+#[derive(Debug, Clone, Copy)]
+struct Telling {
+    source: Source,
+    /// The name is common (`code`, `token`): the value must look its part too.
+    doubtful: bool,
+}
+
 impl Engine {
     fn action(&self, source: Source) -> Action {
         match source {
@@ -192,7 +200,8 @@ impl Scrubber {
                 engine.keys.push(rule);
             }
         }
-        if let Some(id) = settings.disable.iter().chain(settings.actions.keys()).find(|id| !ids.contains(*id)) {
+        if let Some(id) = settings.disable.iter().chain(settings.actions.keys()).find(|id| !ids.contains(*id))
+        {
             let near = ids.iter().max_by(|a, b| strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id)));
             let error = PackError::new("scrub", Place::default(), Some(id), "there is no rule of this id");
             return Err(near.iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
@@ -271,7 +280,7 @@ impl Scrubber {
 
     /// What happens to the whole value of an attribute of this key, if the key tells.
     pub fn key_action(&self, key: &str) -> Option<(&str, Action)> {
-        let source = self.engine.key(key.as_bytes())?;
+        let source = self.engine.key(key.as_bytes())?.source;
         Some((&self.engine.kinds[usize::from(self.engine.kind(source))], self.engine.action(source)))
     }
 }
@@ -293,18 +302,37 @@ impl Engine {
     }
 
     /// The key rule of an attribute's key.
-    fn key(&self, key: &[u8]) -> Option<Source> {
-        self.names.find(key).map(Source::Key)
+    fn key(&self, key: &[u8]) -> Option<Telling> {
+        self.names.find(key).map(|(rule, exact)| Telling {
+            source: Source::Key(rule),
+            doubtful: exact && self.keys[usize::from(rule)].value.is_some(),
+        })
+    }
+
+    /// Whether a value under a telling key is sensitive.
+    fn tells(&self, telling: Telling, value: &[u8]) -> bool {
+        if keys::is_placeholder(value, true) {
+            return false;
+        }
+        match telling.source {
+            Source::Key(rule) if telling.doubtful => {
+                self.keys[usize::from(rule)].value.as_ref().is_none_or(|regex| {
+                    regex.is_match(regex_automata::Input::new(value).anchored(regex_automata::Anchored::Yes))
+                })
+            }
+            _ => true,
+        }
     }
 
     /// If the key of text `number` tells, the whole text is one find.
     fn whole(&self, scratch: &mut Scratch, key: &str, number: u32) {
-        let Some(source) = self.key(key.as_bytes()) else { return };
+        let Some(telling) = self.key(key.as_bytes()) else { return };
         let text = scratch.texts[number as usize];
         let value = &scratch.arena[text.start as usize..text.end as usize];
-        if !keys::is_placeholder(value, true) {
+        if self.tells(telling, value) {
             scratch.finds.retain(|find| find.text != number);
-            scratch.finds.push(scan::Find { text: number, start: 0, end: text.end - text.start, source });
+            let (end, source) = (text.end - text.start, telling.source);
+            scratch.finds.push(scan::Find { text: number, start: 0, end, source });
         }
     }
 
@@ -315,7 +343,13 @@ impl Engine {
     }
 
     /// Text `number` with its finds (those from `from` to `to`) replaced; `None` if nothing changes.
-    fn rewrite(&self, scratch: &mut Scratch, from: usize, to: usize, tenant: Option<Tenant<'_>>) -> Option<String> {
+    fn rewrite(
+        &self,
+        scratch: &mut Scratch,
+        from: usize,
+        to: usize,
+        tenant: Option<Tenant<'_>>,
+    ) -> Option<String> {
         let finds = &scratch.finds[from..to];
         let first = finds.first()?;
         if finds.iter().all(|f| self.action(f.source) == Action::Keep) {

@@ -4,8 +4,7 @@
 use regex_automata::Input;
 
 use super::{
-    Scrubber,
-    keys,
+    Scrubber, keys,
     rule::Verdict,
     scan::{Find, Scratch, Source},
 };
@@ -29,7 +28,9 @@ impl Scrubber {
             let mut cache = rule.regex.create_cache();
             let mut from = 0;
             while from < text.len() {
-                let Some(found) = rule.regex.search_with(&mut cache, &Input::new(text).range(from..text.len())) else {
+                let Some(found) =
+                    rule.regex.search_with(&mut cache, &Input::new(text).range(from..text.len()))
+                else {
                     break;
                 };
                 from = found.end();

@@ -187,7 +187,12 @@ pub fn read(file: &str, text: &str) -> Result<Pack, PackError> {
     let mut pack = Pack { file: file.into(), ..Pack::default() };
     let Some(document) = documents.first() else { return Ok(pack) };
     let YamlData::Mapping(sections) = &document.data else {
-        return Err(PackError::new(file, place(document), None, "expected a mapping with `rules:` and `keys:`"));
+        return Err(PackError::new(
+            file,
+            place(document),
+            None,
+            "expected a mapping with `rules:` and `keys:`",
+        ));
     };
     for (name, body) in sections {
         let name_text = scalar_text(name);
@@ -213,7 +218,10 @@ pub fn read(file: &str, text: &str) -> Result<Pack, PackError> {
     Ok(pack)
 }
 
-fn decode<T: serde::de::DeserializeOwned>(file: &str, item: &MarkedYaml<'_>) -> Result<(T, Place), PackError> {
+fn decode<T: serde::de::DeserializeOwned>(
+    file: &str,
+    item: &MarkedYaml<'_>,
+) -> Result<(T, Place), PackError> {
     let mut places = HashMap::new();
     let value = to_json(item, &mut String::new(), &mut places, 0);
     let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
@@ -239,7 +247,12 @@ fn scalar_text(node: &MarkedYaml<'_>) -> String {
     }
 }
 
-fn to_json(node: &MarkedYaml<'_>, path: &mut String, places: &mut HashMap<String, Place>, depth: usize) -> Value {
+fn to_json(
+    node: &MarkedYaml<'_>,
+    path: &mut String,
+    places: &mut HashMap<String, Place>,
+    depth: usize,
+) -> Value {
     places.insert(path.clone(), place(node));
     if depth > limits::DEPTH {
         return Value::Null;

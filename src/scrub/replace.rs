@@ -22,7 +22,10 @@ impl MasterKey {
         if bytes.len() < 16 {
             return Err("the master key is too short: expected 16 bytes or more (32 are better)".into());
         }
-        Ok(MasterKey { prk: hkdf::Salt::new(hkdf::HKDF_SHA256, b"portcullis pseudonym").extract(bytes), epoch })
+        Ok(MasterKey {
+            prk: hkdf::Salt::new(hkdf::HKDF_SHA256, b"portcullis pseudonym").extract(bytes),
+            epoch,
+        })
     }
 
     fn tenant(&self, tenant: TenantId) -> TenantKey {
@@ -111,9 +114,11 @@ pub(super) fn write(
             let text = String::from_utf8_lossy(value);
             let chars = text.chars().count();
             let keep = usize::from(keep).min(chars / 4);
-            out.extend(text.chars().enumerate().map(|(i, c)| {
-                if i + keep >= chars || matches!(c, ' ' | '-') { c } else { '*' }
-            }));
+            out.extend(
+                text.chars()
+                    .enumerate()
+                    .map(|(i, c)| if i + keep >= chars || matches!(c, ' ' | '-') { c } else { '*' }),
+            );
         }
         (Action::Pseudonym, Some(tenant)) => {
             let key = cache.get(tenant.master, tenant.id);

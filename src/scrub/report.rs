@@ -41,7 +41,8 @@ pub fn run_examples(packs: &[Pack]) -> Result<Report, PackError> {
         let keys = pack.keys.iter().map(|(r, p)| (&r.id, &r.matches, &r.no_match, p));
         for (id, yes, no, place) in rules.chain(keys) {
             report.rules += 1;
-            let all = yes.iter().enumerate().map(|e| (e, true)).chain(no.iter().enumerate().map(|e| (e, false)));
+            let all =
+                yes.iter().enumerate().map(|e| (e, true)).chain(no.iter().enumerate().map(|e| (e, false)));
             for ((number, text), expected) in all {
                 report.examples += 1;
                 if scrubber.finds_by(&mut scratch, id, text) != expected {

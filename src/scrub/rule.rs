@@ -69,13 +69,16 @@ pub(super) fn syntax_config() -> syntax::Config {
 
 /// Parses a pattern under ASCII rules, and measures it.
 pub(super) fn parse(pattern: &str) -> Result<(Hir, usize), (String, &'static str)> {
-    let hir = syntax::parse_with(pattern, &syntax_config())
-        .map_err(|e| (format!("the pattern does not parse: {}", last_line(&e.to_string())), "see the regex crate's syntax"))?;
+    let hir = syntax::parse_with(pattern, &syntax_config()).map_err(|e| {
+        (format!("the pattern does not parse: {}", last_line(&e.to_string())), "see the regex crate's syntax")
+    })?;
     if hir.properties().look_set().contains_word_unicode() {
         return Err(("a Unicode word boundary".into(), "patterns are ASCII: leave out (?u)"));
     }
     match hir.properties().maximum_len() {
-        Some(0) => Err(("the pattern matches nothing but the empty text".into(), "require at least one byte")),
+        Some(0) => {
+            Err(("the pattern matches nothing but the empty text".into(), "require at least one byte"))
+        }
         None if hir.properties().minimum_len().is_some_and(|n| n > 0) => Ok((hir, ENDLESS)),
         Some(longest) if longest > limits::MATCH_BYTES => {
             Err((format!("a match can be {longest} bytes long"), "bound the repetitions more tightly"))
@@ -98,9 +101,8 @@ pub(super) fn build(hir: &Hir) -> Result<Regex, String> {
 
 impl Rule {
     pub fn compile(spec: &RuleSpec, file: &str, place: Place, kind: u16) -> Result<Rule, PackError> {
-        let error = |message: String, hint: &str| {
-            PackError::new(file, place, Some(&spec.id), message).hint(hint)
-        };
+        let error =
+            |message: String, hint: &str| PackError::new(file, place, Some(&spec.id), message).hint(hint);
         let (hir, longest) = parse(&spec.pattern).map_err(|(m, h)| error(m, h))?;
         if matches!(spec.action, Action::Mask { keep: 5.. }) {
             return Err(error("mask keeps more than 4 characters".into(), "keep: 0 to 4"));
@@ -119,7 +121,10 @@ impl Rule {
             return Err(error("a literal is shorter than 3 bytes".into(), "give longer ones, or a shape"));
         }
         if longest == ENDLESS && matches!(filter, Filter::Shape(_)) {
-            return Err(error("a rule with a shape has no longest match".into(), "bound every repetition: {1,64} for +"));
+            return Err(error(
+                "a rule with a shape has no longest match".into(),
+                "bound every repetition: {1,64} for +",
+            ));
         }
         let lower = |words: &[String]| words.iter().map(|w| w.to_ascii_lowercase().into_bytes()).collect();
         Ok(Rule {

@@ -79,7 +79,11 @@ impl Scratch {
         let key_start = self.keys.len() as u32;
         self.arena.extend_from_slice(text);
         self.keys.extend_from_slice(key);
-        self.texts.push(Text { start, end: self.arena.len() as u32, key: (key_start, self.keys.len() as u32) });
+        self.texts.push(Text {
+            start,
+            end: self.arena.len() as u32,
+            key: (key_start, self.keys.len() as u32),
+        });
         self.arena.push(SEPARATOR);
         number
     }
@@ -138,11 +142,23 @@ impl Engine {
                 let at = base + at;
                 let t = text_at(&scratch.texts, text, at);
                 self.literals.at(&scratch.arena[at..scratch.texts[t].end.max(at as u32) as usize], |rule| {
-                    candidate(&self.rules[usize::from(rule)], rule, t, at, true, &mut Parts {
-                        arena: &scratch.arena, texts: &scratch.texts, keys: &scratch.keys,
-                        finds: &mut scratch.finds, caches: &mut scratch.caches, from: &mut scratch.from,
-                        work: &mut scratch.work, looked_at: &mut scratch.looked_at,
-                    });
+                    candidate(
+                        &self.rules[usize::from(rule)],
+                        rule,
+                        t,
+                        at,
+                        true,
+                        &mut Parts {
+                            arena: &scratch.arena,
+                            texts: &scratch.texts,
+                            keys: &scratch.keys,
+                            finds: &mut scratch.finds,
+                            caches: &mut scratch.caches,
+                            from: &mut scratch.from,
+                            work: &mut scratch.work,
+                            looked_at: &mut scratch.looked_at,
+                        },
+                    );
                 });
             });
             for (shape, bits) in hits.shapes.iter().enumerate() {
@@ -153,11 +169,23 @@ impl Engine {
                     for_each(*bits, |at| {
                         let at = base + at;
                         let t = text_at(&scratch.texts, text, at);
-                        candidate(&self.rules[usize::from(*rule)], *rule, t, at, false, &mut Parts {
-                            arena: &scratch.arena, texts: &scratch.texts, keys: &scratch.keys,
-                            finds: &mut scratch.finds, caches: &mut scratch.caches, from: &mut scratch.from,
-                            work: &mut scratch.work, looked_at: &mut scratch.looked_at,
-                        });
+                        candidate(
+                            &self.rules[usize::from(*rule)],
+                            *rule,
+                            t,
+                            at,
+                            false,
+                            &mut Parts {
+                                arena: &scratch.arena,
+                                texts: &scratch.texts,
+                                keys: &scratch.keys,
+                                finds: &mut scratch.finds,
+                                caches: &mut scratch.caches,
+                                from: &mut scratch.from,
+                                work: &mut scratch.work,
+                                looked_at: &mut scratch.looked_at,
+                            },
+                        );
                     });
                 }
             }
@@ -165,7 +193,8 @@ impl Engine {
                 let t = text_at(&scratch.texts, text, base + at);
                 let place = scratch.texts[t];
                 let all = &scratch.arena[place.start as usize..place.end as usize];
-                let Some(at) = (base + at).checked_sub(place.start as usize).filter(|at| *at < all.len()) else {
+                let Some(at) = (base + at).checked_sub(place.start as usize).filter(|at| *at < all.len())
+                else {
                     return;
                 };
                 self.keyed(all, at, &mut scratch.caches, |start, end, rule| {
@@ -190,7 +219,13 @@ impl Engine {
     }
 
     /// A telling key before the separator at `at`.
-    fn keyed(&self, text: &[u8], at: usize, caches: &mut [Option<Cache>], mut found: impl FnMut(u32, u32, u16)) {
+    fn keyed(
+        &self,
+        text: &[u8],
+        at: usize,
+        caches: &mut [Option<Cache>],
+        mut found: impl FnMut(u32, u32, u16),
+    ) {
         let Some((number, key, _)) = self.names.before(text, at) else { return };
         let rule = &self.keys[usize::from(number)];
         if rule.attribute_only {
@@ -210,9 +245,14 @@ impl Engine {
             for t in 0..scratch.texts.len() {
                 let rule = &self.rules[usize::from(*number)];
                 let mut parts = Parts {
-                    arena: &scratch.arena, texts: &scratch.texts, keys: &scratch.keys,
-                    finds: &mut scratch.finds, caches: &mut scratch.caches, from: &mut scratch.from,
-                    work: &mut scratch.work, looked_at: &mut scratch.looked_at,
+                    arena: &scratch.arena,
+                    texts: &scratch.texts,
+                    keys: &scratch.keys,
+                    finds: &mut scratch.finds,
+                    caches: &mut scratch.caches,
+                    from: &mut scratch.from,
+                    work: &mut scratch.work,
+                    looked_at: &mut scratch.looked_at,
                 };
                 linear(rule, *number, t, &mut parts);
             }
@@ -360,9 +400,8 @@ pub(super) fn settle(finds: &mut Vec<Find>, action: impl Fn(Source) -> Action) {
     if finds.len() < 2 {
         return;
     }
-    finds.sort_unstable_by(|a, b| {
-        (a.text, a.start, b.end, a.source).cmp(&(b.text, b.start, a.end, b.source))
-    });
+    finds
+        .sort_unstable_by(|a, b| (a.text, a.start, b.end, a.source).cmp(&(b.text, b.start, a.end, b.source)));
     let mut kept = 0;
     for i in 1..finds.len() {
         let next = finds[i];

@@ -3,8 +3,9 @@ use proptest::prelude::*;
 use super::*;
 
 fn scrubber() -> &'static Scrubber {
-    static ONE: std::sync::LazyLock<Scrubber> =
-        std::sync::LazyLock::new(|| Scrubber::compile(&Settings::default()).unwrap_or_else(|e| panic!("{e}")));
+    static ONE: std::sync::LazyLock<Scrubber> = std::sync::LazyLock::new(|| {
+        Scrubber::compile(&Settings::default()).unwrap_or_else(|e| panic!("{e}"))
+    });
     &ONE
 }
 
@@ -32,7 +33,8 @@ fn examples() -> Vec<String> {
 
 /// Texts made of whole and cut examples with joints between them.
 fn texts() -> impl Strategy<Value = String> {
-    let piece = (prop::sample::select(examples()), any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let piece =
+        (prop::sample::select(examples()), any::<prop::sample::Index>(), any::<prop::sample::Index>());
     let part = prop_oneof![
         3 => piece.prop_map(|(text, a, b)| {
             let chars: Vec<char> = text.chars().collect();
@@ -107,7 +109,20 @@ proptest! {
 /// Scenario: lines made to set a scanner's work on fire. Guarantee: work grows as the line does.
 #[test]
 fn hostile_lines_cost_linear_work() {
-    for seed in ["eyJaaaa-", "eyJaaaaaaaaa.", "1.1.", "+1", "4-", "::", "@a.", "password=", "://a:", "-----BEGIN ", "GB82 ", "mysql "] {
+    for seed in [
+        "eyJaaaa-",
+        "eyJaaaaaaaaa.",
+        "1.1.",
+        "+1",
+        "4-",
+        "::",
+        "@a.",
+        "password=",
+        "://a:",
+        "-----BEGIN ",
+        "GB82 ",
+        "mysql ",
+    ] {
         let work = |n: usize| {
             let mut scratch = Scratch::default();
             let text = seed.repeat(n / seed.len());

@@ -25,10 +25,21 @@ fn text(text: &str) -> Value {
 fn request(attributes: Vec<KeyValue>, body: Value) -> ExportLogsServiceRequest {
     ExportLogsServiceRequest {
         resource_logs: vec![ResourceLogs {
-            resource: Some(Resource { attributes: vec![pair("host.mac", text("00:1b:44:11:3a:b7"))], ..Default::default() }),
+            resource: Some(Resource {
+                attributes: vec![pair("host.mac", text("00:1b:44:11:3a:b7"))],
+                ..Default::default()
+            }),
             scope_logs: vec![ScopeLogs {
-                scope: Some(InstrumentationScope { name: "mail to a@example.com".into(), ..Default::default() }),
-                log_records: vec![LogRecord { attributes, body: any(body), trace_id: vec![0x11; 16], ..Default::default() }],
+                scope: Some(InstrumentationScope {
+                    name: "mail to a@example.com".into(),
+                    ..Default::default()
+                }),
+                log_records: vec![LogRecord {
+                    attributes,
+                    body: any(body),
+                    trace_id: vec![0x11; 16],
+                    ..Default::default()
+                }],
                 ..Default::default()
             }],
             ..Default::default()
@@ -52,6 +63,8 @@ fn everywhere() -> ExportLogsServiceRequest {
         vec![
             pair("http.url", text("https://u:pw123@h/p?email=j%40example.com&X-Amz-Signature=0011223344")),
             pair("db.password", text("anything")),
+            pair("error.code", Value::IntValue(503)),
+            pair("pwd", text("[AB:My secret")),
             pair("card", Value::IntValue(4_111_111_111_111_111)),
             pair("card.float", Value::DoubleValue(4_111_111_111_111_111.0)),
             pair("count", Value::IntValue(1_732_357_768_000_000_000)),
@@ -59,11 +72,23 @@ fn everywhere() -> ExportLogsServiceRequest {
             pair("raw", Value::BytesValue(b"mail a@example.com\xff".to_vec())),
             pair("gen_ai.prompt", text("what people wrote")),
             pair("b@example.com", text("in a key")),
-            pair("list", Value::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(text("c@example.com")) }] })),
-            pair("map", Value::KvlistValue(KeyValueList { values: vec![pair("api_key", text("k1")), pair("ok", text("fine"))] })),
+            pair(
+                "list",
+                Value::ArrayValue(ArrayValue {
+                    values: vec![AnyValue { value: Some(text("c@example.com")) }],
+                }),
+            ),
+            pair(
+                "map",
+                Value::KvlistValue(KeyValueList {
+                    values: vec![pair("api_key", text("k1")), pair("ok", text("fine"))],
+                }),
+            ),
             pair("tenant_id", text("00000000-0000-0000-0000-000000000007")),
         ],
-        text(r#"{"user":{"ssn":"219-09-9999","password":"x y"},"id":"550e8400-e29b-41d4-a716-446655440000"}"#),
+        text(
+            r#"{"user":{"ssn":"219-09-9999","password":"x y"},"id":"550e8400-e29b-41d4-a716-446655440000"}"#,
+        ),
     )
 }
 
@@ -98,7 +123,8 @@ fn every_action_has_its_outcome() {
 /// Scenario: a batch with nothing in it. Guarantee: the very same bytes, not a copy.
 #[test]
 fn a_clean_batch_is_not_copied() {
-    let mut request = request(vec![pair("http.status_code", Value::IntValue(200))], text("request served in 12.5 ms"));
+    let mut request =
+        request(vec![pair("http.status_code", Value::IntValue(200))], text("request served in 12.5 ms"));
     request.resource_logs[0].resource = None;
     request.resource_logs[0].scope_logs[0].scope = None;
     let (before, after, tally) = run(&request, &Settings::default());

@@ -76,7 +76,7 @@ fn step(rest: &[u8]) -> Option<(Option<char>, usize)> {
         b'%' => {
             let byte = hex(rest.get(1..3)?)?;
             // Bytes over 0x7F would need their neighbours: no rule looks for them.
-            (byte < 0x80).then(|| (Some(byte as u8 as char), 3))
+            (byte < 0x80).then_some((Some(byte as u8 as char), 3))
         }
         b'&' => reference(rest),
         b'\\' => match rest.get(1)? {

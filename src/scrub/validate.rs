@@ -68,7 +68,7 @@ impl Validator {
                 before.is_some_and(|b| word(b) || b == b':') || next.is_some_and(|b| word(b) || b == b':')
             }
             Validator::Ipv4 => {
-                before.is_some_and(|b| word(b) || b == b'.' || b == b'-')
+                before.is_some_and(|b| word(b) || matches!(b, b'.' | b'-' | b'~'))
                     || next.is_some_and(word)
                     || (matches!(next, Some(b'.' | b'-')) && next_digit)
             }
@@ -119,8 +119,8 @@ fn card(value: &[u8]) -> bool {
                 || ((3528..=3589).contains(&four) && len >= 16)
         }
         6 => {
-            (four == 6011 || two == 65 || (644..=649).contains(&number(&digits[..3]))) && len >= 16
-                || two == 62 && len >= 16
+            (four == 6011 || matches!(two, 62 | 65) || (644..=649).contains(&number(&digits[..3])))
+                && len >= 16
                 || matches!(two, 60 | 63 | 67..=69) && matches!(len, 13 | 16 | 18 | 19)
         }
         8 => two == 81 && len >= 16,
@@ -156,16 +156,81 @@ fn ssn(value: &[u8]) -> bool {
 
 /// Country codes and lengths of the IBAN registry.
 const IBAN: &[(&[u8; 2], usize)] = &[
-    (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
-    (b"BH", 22), (b"BR", 29), (b"BY", 28), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24), (b"DE", 22),
-    (b"DK", 18), (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18), (b"FO", 18), (b"FR", 27),
-    (b"GB", 22), (b"GE", 22), (b"GI", 23), (b"GL", 18), (b"GR", 27), (b"GT", 28), (b"HR", 21), (b"HU", 28),
-    (b"IE", 22), (b"IL", 23), (b"IQ", 23), (b"IS", 26), (b"IT", 27), (b"JO", 30), (b"KW", 30), (b"KZ", 20),
-    (b"LB", 28), (b"LC", 32), (b"LI", 21), (b"LT", 20), (b"LU", 20), (b"LV", 21), (b"LY", 25), (b"MC", 27),
-    (b"MD", 24), (b"ME", 22), (b"MK", 19), (b"MR", 27), (b"MT", 31), (b"MU", 30), (b"NL", 18), (b"NO", 15),
-    (b"PK", 24), (b"PL", 28), (b"PS", 29), (b"PT", 25), (b"QA", 29), (b"RO", 24), (b"RS", 22), (b"SA", 24),
-    (b"SC", 31), (b"SE", 24), (b"SI", 19), (b"SK", 24), (b"SM", 27), (b"TN", 24), (b"TR", 26), (b"UA", 29),
-    (b"VA", 22), (b"VG", 24), (b"XK", 20),
+    (b"AD", 24),
+    (b"AE", 23),
+    (b"AL", 28),
+    (b"AT", 20),
+    (b"AZ", 28),
+    (b"BA", 20),
+    (b"BE", 16),
+    (b"BG", 22),
+    (b"BH", 22),
+    (b"BR", 29),
+    (b"BY", 28),
+    (b"CH", 21),
+    (b"CR", 22),
+    (b"CY", 28),
+    (b"CZ", 24),
+    (b"DE", 22),
+    (b"DK", 18),
+    (b"DO", 28),
+    (b"EE", 20),
+    (b"EG", 29),
+    (b"ES", 24),
+    (b"FI", 18),
+    (b"FO", 18),
+    (b"FR", 27),
+    (b"GB", 22),
+    (b"GE", 22),
+    (b"GI", 23),
+    (b"GL", 18),
+    (b"GR", 27),
+    (b"GT", 28),
+    (b"HR", 21),
+    (b"HU", 28),
+    (b"IE", 22),
+    (b"IL", 23),
+    (b"IQ", 23),
+    (b"IS", 26),
+    (b"IT", 27),
+    (b"JO", 30),
+    (b"KW", 30),
+    (b"KZ", 20),
+    (b"LB", 28),
+    (b"LC", 32),
+    (b"LI", 21),
+    (b"LT", 20),
+    (b"LU", 20),
+    (b"LV", 21),
+    (b"LY", 25),
+    (b"MC", 27),
+    (b"MD", 24),
+    (b"ME", 22),
+    (b"MK", 19),
+    (b"MR", 27),
+    (b"MT", 31),
+    (b"MU", 30),
+    (b"NL", 18),
+    (b"NO", 15),
+    (b"PK", 24),
+    (b"PL", 28),
+    (b"PS", 29),
+    (b"PT", 25),
+    (b"QA", 29),
+    (b"RO", 24),
+    (b"RS", 22),
+    (b"SA", 24),
+    (b"SC", 31),
+    (b"SE", 24),
+    (b"SI", 19),
+    (b"SK", 24),
+    (b"SM", 27),
+    (b"TN", 24),
+    (b"TR", 26),
+    (b"UA", 29),
+    (b"VA", 22),
+    (b"VG", 24),
+    (b"XK", 20),
 ];
 
 fn iban(value: &[u8]) -> bool {
@@ -222,8 +287,8 @@ fn random(value: &[u8]) -> bool {
 
 /// Last labels that are file names or code, not domains.
 const NOT_DOMAINS: &[&[u8]] = &[
-    b"png", b"jpg", b"gif", b"svg", b"js", b"ts", b"css", b"service", b"socket", b"target", b"timer", b"mount",
-    b"scope", b"slice", b"java", b"py", b"rb", b"so", b"jar", b"json", b"yaml", b"yml", b"log",
+    b"png", b"jpg", b"gif", b"svg", b"js", b"ts", b"css", b"service", b"socket", b"target", b"timer",
+    b"mount", b"scope", b"slice", b"java", b"py", b"rb", b"so", b"jar", b"json", b"yaml", b"yml", b"log",
 ];
 
 fn email(value: &[u8]) -> bool {
