@@ -12,6 +12,7 @@ use super::{
     Action, Severity,
     pack::{KeySpec, PackError, Place},
     rule,
+    validate::Validator,
 };
 use crate::limits::{KEY_NAME_BYTES, KEYED_VALUE_BYTES};
 
@@ -23,6 +24,7 @@ pub(super) struct KeyRule {
     pub severity: Severity,
     pub action: Action,
     pub value: Option<Regex>,
+    pub validator: Option<Validator>,
     pub whole_line: bool,
     pub attribute_only: bool,
 }
@@ -50,6 +52,7 @@ impl KeyRule {
             severity: spec.severity,
             action: spec.action,
             value,
+            validator: spec.validator,
             whole_line: spec.whole_line,
             attribute_only: spec.attribute_only,
         })
@@ -239,7 +242,8 @@ pub(super) fn value_after(
         }
         _ => extent,
     };
-    (end > 0).then_some((start, start + end))
+    let counts = end > 0 && rule.validator.is_none_or(|validator| validator.check(&rest[..end]));
+    counts.then_some((start, start + end))
 }
 
 /// Where the quoted text ends that began with `slashes` backslashes and `quote`.

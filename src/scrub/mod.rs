@@ -316,9 +316,10 @@ impl Engine {
         }
         match telling.source {
             Source::Key(rule) if telling.doubtful => {
-                self.keys[usize::from(rule)].value.as_ref().is_none_or(|regex| {
-                    regex.is_match(regex_automata::Input::new(value).anchored(regex_automata::Anchored::Yes))
-                })
+                let rule = &self.keys[usize::from(rule)];
+                let input = regex_automata::Input::new(value).anchored(regex_automata::Anchored::Yes);
+                rule.value.as_ref().is_none_or(|regex| regex.is_match(input))
+                    && rule.validator.is_none_or(|validator| validator.check(value))
             }
             _ => true,
         }

@@ -84,6 +84,9 @@ pub struct KeySpec {
     /// What the value must look like inside a text; any value when left out.
     #[serde(default)]
     pub value: Option<String>,
+    /// A further check of the value.
+    #[serde(default)]
+    pub validator: Option<Validator>,
     /// Whether an unquoted value goes on to the end of its line (headers).
     #[serde(default)]
     pub whole_line: bool,
