@@ -94,7 +94,7 @@ fn last_line(text: &str) -> String {
 
 pub(super) fn build(hir: &Hir) -> Result<Regex, String> {
     Regex::builder()
-        .configure(Regex::config().utf8_empty(false).hybrid_cache_capacity(256 * 1024))
+        .configure(Regex::config().auto_prefilter(false).utf8_empty(false).hybrid_cache_capacity(256 * 1024))
         .build_from_hir(hir)
         .map_err(|e| e.to_string())
 }
