@@ -140,6 +140,18 @@ pub const OBJECT_ID_BYTES: usize = 64;
 pub const RULES: usize = 4096;
 /// Nesting of encodings inside one string (JSON in a URL in JSON ...), in levels.
 pub const NESTED_ENCODINGS: usize = 4;
+/// One rule pack, in bytes.
+pub const PACK_BYTES: usize = 4 * MIB;
+/// The longest match of one pattern, in bytes: a rule's repetitions are all bounded.
+pub const MATCH_BYTES: usize = 16 * 1024;
+/// The longest key name inside a text, in bytes.
+pub const KEY_NAME_BYTES: usize = 64;
+/// The longest value after a telling key inside a text, in bytes.
+pub const KEYED_VALUE_BYTES: usize = 4096;
+/// Work of one rule on one text before the linear path takes over: bytes looked at for each byte of the text.
+pub const SCAN_WORK_FACTOR: usize = 32;
+/// Tenants' pseudonym keys that one worker remembers.
+pub const TENANT_KEYS: usize = 1024;
 
 // buffer -----------------------------------------------------------------------------------
 

@@ -1,1 +1,374 @@
-//! scrub
+//! Scrub: personal data and secrets are found and replaced; what leaves holds none.
+//!
+//! Rules are data (YAML packs, [`pack`]). A batch's texts are scanned as one arena: bit streams of byte
+//! classes and one table of literal fingerprints say where something could be, each rule's own automaton
+//! says whether it is, a validator and context words say whether it counts.
+
+mod batch;
+mod classes;
+mod explain;
+mod keys;
+mod literals;
+mod oracle;
+pub mod pack;
+mod replace;
+mod report;
+mod rule;
+mod scan;
+mod settings;
+mod tally;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_batch;
+mod unfold;
+mod validate;
+
+use std::{borrow::Cow, cell::RefCell, collections::HashSet};
+
+pub use classes::Shape;
+pub use explain::{Explanation, Finding, NearMiss};
+pub use pack::{Pack, PackError, Severity};
+pub use replace::{MasterKey, Tenant};
+pub use report::{ExampleFailure, Report, run_examples};
+pub use rule::Filter;
+pub use scan::Scratch;
+pub use settings::{Action, Settings};
+pub use tally::Tally;
+pub use validate::Validator;
+
+use crate::limits;
+use keys::{KeyRule, Names};
+use literals::Literals;
+use pack::Place;
+use rule::Rule;
+use scan::Source;
+
+/// The packs that are built in: file name and text.
+pub const BUILTIN: [(&str, &str); 3] = [
+    ("rules/personal.yaml", include_str!("../../rules/personal.yaml")),
+    ("rules/secrets.yaml", include_str!("../../rules/secrets.yaml")),
+    ("rules/content.yaml", include_str!("../../rules/content.yaml")),
+];
+
+/// The compiled rules.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    rules: Vec<Rule>,
+    keys: Vec<KeyRule>,
+    kinds: Vec<String>,
+    literals: Literals,
+    by_shape: [Vec<u16>; Shape::COUNT],
+    unfiltered: Vec<u16>,
+    names: Names,
+    ignored: HashSet<String>,
+}
+
+/// Finds and replaces personal data and secrets. Compiled once; `Send + Sync`; share it in an `Arc`.
+#[derive(Debug)]
+pub struct Scrubber {
+    engine: Engine,
+}
+
+/// What an attribute's key says of its value.
+#[derive(Debug, Clone, Copy)]
+struct Telling {
+    source: Source,
+    /// The name is common (`code`, `token`): the value must look its part too.
+    doubtful: bool,
+}
+
+impl Engine {
+    fn action(&self, source: Source) -> Action {
+        match source {
+            Source::Rule(i) => self.rules[usize::from(i)].action,
+            Source::Key(i) => self.keys[usize::from(i)].action,
+        }
+    }
+
+    fn kind(&self, source: Source) -> u16 {
+        match source {
+            Source::Rule(i) => self.rules[usize::from(i)].kind,
+            Source::Key(i) => self.keys[usize::from(i)].kind,
+        }
+    }
+
+    fn id(&self, source: Source) -> &str {
+        match source {
+            Source::Rule(i) => &self.rules[usize::from(i)].id,
+            Source::Key(i) => &self.keys[usize::from(i)].id,
+        }
+    }
+}
+
+impl Scrubber {
+    /// Reads and compiles all packs that `settings` ask for.
+    ///
+    /// # Errors
+    /// A pack cannot be read or a rule in it does not compile: file, line, column, rule and a hint.
+    pub fn compile(settings: &Settings) -> Result<Scrubber, PackError> {
+        Self::from_packs(&Self::packs(settings)?, settings)
+    }
+
+    /// Reads all packs that `settings` ask for, without compiling them.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not a pack.
+    pub fn packs(settings: &Settings) -> Result<Vec<Pack>, PackError> {
+        let mut packs = Vec::new();
+        if settings.builtin {
+            for (file, text) in BUILTIN {
+                packs.push(pack::read(file, text)?);
+            }
+        }
+        for path in &settings.packs {
+            let file = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                PackError::new(&file, Place::default(), None, format!("cannot read the pack: {e}"))
+                    .hint("scrub.packs lists paths of YAML files")
+            })?;
+            packs.push(pack::read(&file, &text)?);
+        }
+        Ok(packs)
+    }
+
+    /// Compiles packs that have been read.
+    ///
+    /// # Errors
+    /// A rule does not compile, or two have one id, or `settings` name a rule that is not there.
+    pub fn from_packs(packs: &[Pack], settings: &Settings) -> Result<Scrubber, PackError> {
+        let mut engine = Engine {
+            rules: Vec::new(),
+            keys: Vec::new(),
+            kinds: Vec::new(),
+            literals: Literals::new([]),
+            by_shape: Default::default(),
+            unfiltered: Vec::new(),
+            names: Names::default(),
+            ignored: settings.ignore_keys.iter().map(|k| k.to_ascii_lowercase()).collect(),
+        };
+        let mut ids = HashSet::new();
+        let mut names = Vec::new();
+        for pack in packs {
+            let mut enter = |id: &str, kind: &str, place: Place| {
+                let error = |message: &str, hint: &str| {
+                    Err(PackError::new(&pack.file, place, Some(id), message).hint(hint))
+                };
+                if !ids.insert(id.to_owned()) {
+                    return error("another rule has this id", "ids are unique over all packs");
+                }
+                if ids.len() > limits::RULES {
+                    return error("too many rules in all packs together", "4096 at most");
+                }
+                let ok = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+                if kind.len() < 2 || kind.len() > 40 || !kind.bytes().all(ok) {
+                    return error("the type is not a name", "upper-case letters, digits and _: CREDIT_CARD");
+                }
+                let index = engine.kinds.iter().position(|k| k == kind).unwrap_or_else(|| {
+                    engine.kinds.push(kind.to_owned());
+                    engine.kinds.len() - 1
+                });
+                Ok((index as u16, settings.disable.iter().any(|d| d == id)))
+            };
+            for (spec, place) in &pack.rules {
+                let (kind, off) = enter(&spec.id, &spec.kind, *place)?;
+                let mut rule = Rule::compile(spec, &pack.file, *place, kind)?;
+                if let Some(action) = settings.actions.get(&spec.id) {
+                    rule.action = *action;
+                }
+                if !off {
+                    engine.rules.push(rule);
+                }
+            }
+            for (spec, place) in &pack.keys {
+                let (kind, off) = enter(&spec.id, &spec.kind, *place)?;
+                let mut rule = KeyRule::compile(spec, &pack.file, *place, kind)?;
+                if spec.kind == "CONTENT" {
+                    rule.action = settings.content;
+                }
+                if let Some(action) = settings.actions.get(&spec.id) {
+                    rule.action = *action;
+                }
+                if off {
+                    continue;
+                }
+                let number = engine.keys.len() as u16;
+                names.extend(spec.names.iter().map(|name| (name.clone(), number)));
+                if spec.kind == "CONTENT" {
+                    names.extend(settings.content_keys.iter().map(|name| (name.clone(), number)));
+                }
+                engine.keys.push(rule);
+            }
+        }
+        if let Some(id) = settings.disable.iter().chain(settings.actions.keys()).find(|id| !ids.contains(*id))
+        {
+            let near = ids.iter().max_by(|a, b| strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id)));
+            let error = PackError::new("scrub", Place::default(), Some(id), "there is no rule of this id");
+            return Err(near.iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
+        }
+        engine.index(&names);
+        Ok(Scrubber { engine })
+    }
+
+    /// The names of all types, in the order of a [`Tally`]'s rows.
+    pub fn types(&self) -> &[String] {
+        &self.engine.kinds
+    }
+
+    /// Ids of rules that have no filter and so run over every text: slow.
+    pub fn slow_rules(&self) -> impl Iterator<Item = &str> {
+        self.engine.unfiltered.iter().map(|i| self.engine.rules[usize::from(*i)].id.as_str())
+    }
+
+    /// How many rules are in force.
+    pub fn len(&self) -> usize {
+        self.engine.rules.len() + self.engine.keys.len()
+    }
+
+    /// Whether there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A text without personal data; the same text if it had none. Pseudonyms need a tenant's key, so
+    /// here they become redactions.
+    pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+        SCRATCH.with_borrow_mut(|scratch| self.scrub_with(scratch, text, "", None, None))
+    }
+
+    /// [`Scrubber::scrub`] for one line, as `portcullis redact` does it.
+    pub fn redact_line<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        self.scrub(line)
+    }
+
+    /// A value that stands under `key`, without personal data. `Drop` is shown as a redaction.
+    pub fn scrub_with<'a>(
+        &self,
+        scratch: &mut Scratch,
+        text: &'a str,
+        key: &str,
+        tenant: Option<Tenant<'_>>,
+        tally: Option<&mut Tally>,
+    ) -> Cow<'a, str> {
+        scratch.clear();
+        scratch.push(text.as_bytes(), key.as_bytes());
+        self.engine.scan(scratch);
+        self.engine.whole(scratch, key, 0);
+        if let Some(tally) = tally {
+            self.engine.count(scratch, tally);
+        }
+        match self.engine.rewrite(scratch, 0, scratch.finds.len(), tenant) {
+            Some(out) => Cow::Owned(out),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// A number that stands under `key`, scanned as its text is: what to put in its place, if anything.
+    pub fn scrub_number(
+        &self,
+        scratch: &mut Scratch,
+        number: &str,
+        key: &str,
+        tenant: Option<Tenant<'_>>,
+    ) -> Option<String> {
+        match self.scrub_with(scratch, number, key, tenant, None) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text),
+        }
+    }
+
+    /// What happens to the whole value of an attribute of this key, if the key tells.
+    pub fn key_action(&self, key: &str) -> Option<(&str, Action)> {
+        let source = self.engine.key(key.as_bytes())?.source;
+        Some((&self.engine.kinds[usize::from(self.engine.kind(source))], self.engine.action(source)))
+    }
+}
+
+impl Engine {
+    fn index(&mut self, names: &[(String, u16)]) {
+        let mut literals = Vec::new();
+        for (i, rule) in self.rules.iter().enumerate() {
+            match &rule.filter {
+                Filter::Literals(list) => literals.extend(list.iter().map(|l| (l.clone(), i as u16))),
+                Filter::Shape(shape) => self.by_shape[*shape as usize].push(i as u16),
+                Filter::None => self.unfiltered.push(i as u16),
+            }
+        }
+        self.literals = Literals::new(literals);
+        for (name, rule) in names {
+            self.names.add(name, *rule);
+        }
+    }
+
+    /// The key rule of an attribute's key.
+    fn key(&self, key: &[u8]) -> Option<Telling> {
+        self.names.find(key).map(|(rule, exact)| Telling {
+            source: Source::Key(rule),
+            doubtful: exact && self.keys[usize::from(rule)].value.is_some(),
+        })
+    }
+
+    /// Whether a value under a telling key is sensitive.
+    fn tells(&self, telling: Telling, value: &[u8]) -> bool {
+        if keys::is_placeholder(value, true) {
+            return false;
+        }
+        match telling.source {
+            Source::Key(rule) if telling.doubtful => {
+                let rule = &self.keys[usize::from(rule)];
+                let input = regex_automata::Input::new(value).anchored(regex_automata::Anchored::Yes);
+                rule.value.as_ref().is_none_or(|regex| regex.is_match(input))
+                    && rule.validator.is_none_or(|validator| validator.check(value))
+            }
+            _ => true,
+        }
+    }
+
+    /// If the key of text `number` tells, the whole text is one find.
+    fn whole(&self, scratch: &mut Scratch, key: &str, number: u32) {
+        let Some(telling) = self.key(key.as_bytes()) else { return };
+        let text = scratch.texts[number as usize];
+        let value = &scratch.arena[text.start as usize..text.end as usize];
+        if self.tells(telling, value) {
+            scratch.finds.retain(|find| find.text != number);
+            let (end, source) = (text.end - text.start, telling.source);
+            scratch.finds.push(scan::Find { text: number, start: 0, end, source });
+        }
+    }
+
+    fn count(&self, scratch: &Scratch, tally: &mut Tally) {
+        for find in &scratch.finds {
+            tally.add(self.kind(find.source), self.action(find.source));
+        }
+    }
+
+    /// Text `number` with its finds (those from `from` to `to`) replaced; `None` if nothing changes.
+    fn rewrite(
+        &self,
+        scratch: &mut Scratch,
+        from: usize,
+        to: usize,
+        tenant: Option<Tenant<'_>>,
+    ) -> Option<String> {
+        let finds = &scratch.finds[from..to];
+        let first = finds.first()?;
+        if finds.iter().all(|f| self.action(f.source) == Action::Keep) {
+            return None;
+        }
+        let text = scratch.texts[first.text as usize];
+        let bytes = &scratch.arena[text.start as usize..text.end as usize];
+        let mut out = String::with_capacity(bytes.len() + 16);
+        let mut at = 0;
+        for find in finds {
+            let (start, end) = (find.start as usize, find.end as usize);
+            out.push_str(&String::from_utf8_lossy(&bytes[at..start]));
+            let kind = &self.kinds[usize::from(self.kind(find.source))];
+            let action = self.action(find.source);
+            replace::write(&mut out, kind, action, &bytes[start..end], tenant, &mut scratch.tenant_keys);
+            at = end;
+        }
+        out.push_str(&String::from_utf8_lossy(&bytes[at..]));
+        Some(out)
+    }
+}

@@ -1,0 +1,193 @@
+//! Shapes: from 64 bytes at a time, one bit stream for each byte class, then a rule's necessary shape
+//! as a few shifts and ands. Says where a rule *could* match; never says that it does.
+
+use serde::Deserialize;
+
+/// A necessary shape of a rule's matches. The closed set that a pack can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// An `@` after a word character.
+    At,
+    /// Three dots, each between digits and 2 to 4 bytes apart.
+    Ipv4,
+    /// Three colons, each 1 to 5 bytes apart.
+    Ipv6,
+    /// Five `:` or `-`, 3 bytes apart; or two dots, 5 bytes apart.
+    Mac,
+    /// 3, 2 and 4 digits with single separators.
+    Ssn,
+    /// 13 or more digits with single spaces, dashes or `+`, where a run of digits ends.
+    Card,
+    /// `+` and a digit.
+    Plus,
+    /// 3, 3 and 3 digits with single separators, or 3 digits in parentheses.
+    Triples,
+    /// Two upper-case letters and two digits, not after a word character.
+    Iban,
+}
+
+impl Shape {
+    /// How many shapes there are.
+    pub const COUNT: usize = 9;
+    /// All shapes, in the order of their numbers.
+    pub const ALL: [Shape; Shape::COUNT] = [
+        Shape::At,
+        Shape::Ipv4,
+        Shape::Ipv6,
+        Shape::Mac,
+        Shape::Ssn,
+        Shape::Card,
+        Shape::Plus,
+        Shape::Triples,
+        Shape::Iban,
+    ];
+
+    /// The farthest that a match can start before the first hit inside it, in bytes. Patterns of
+    /// this shape must keep to it.
+    pub const fn before(self) -> usize {
+        match self {
+            Shape::At => 64,
+            Shape::Ipv4 => 12,
+            Shape::Ipv6 => 15,
+            Shape::Mac => 14,
+            Shape::Ssn => 10,
+            Shape::Card => 37,
+            Shape::Plus => 1,
+            Shape::Triples => 16,
+            Shape::Iban => 3,
+        }
+    }
+}
+
+/// Where in a block of 64 bytes something may be: one bit a byte.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Hits {
+    pub shapes: [u64; Shape::COUNT],
+    /// `:`, `=` or `>` that may stand between a key and its value.
+    pub separators: u64,
+    /// Bytes that say that something is encoded: `%`, `&`, `\`, or not ASCII.
+    pub encoded: u64,
+}
+
+/// The streams of the block before, so that shapes reach over its edge.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Streams {
+    prev: [u64; 16],
+}
+
+#[inline(always)]
+fn bits(block: &[u8; 64], test: impl Fn(u8) -> bool) -> u64 {
+    let mut flags = [0u8; 64];
+    for (flag, byte) in flags.iter_mut().zip(block) {
+        *flag = u8::from(test(*byte));
+    }
+    let mut out = 0;
+    for (i, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
+        out |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    out
+}
+
+impl Streams {
+    /// `cur` with the block before it, moved by `n` bytes towards the end.
+    #[inline(always)]
+    fn after<const SLOT: usize>(&self, cur: u64, n: u32) -> u64 {
+        (cur << n) | (self.prev[SLOT] >> (64 - n))
+    }
+
+    /// Looks at the next 64 bytes.
+    #[inline(always)]
+    pub fn next(&mut self, block: &[u8; 64]) -> Hits {
+        const D: usize = 0;
+        const DOT: usize = 1;
+        const COLON: usize = 2;
+        const DASH: usize = 3;
+        const SEP: usize = 4;
+        const UPPER: usize = 5;
+        const WORD: usize = 6;
+        const PLUS: usize = 7;
+        const EDOT: usize = 8;
+        const E1: usize = 9;
+        const E2: usize = 10;
+        const T1: usize = 11;
+        const T2: usize = 12;
+        const T4: usize = 13;
+        const K2: usize = 14;
+        const T13: usize = 15;
+
+        let d = bits(block, |b| b.wrapping_sub(b'0') < 10);
+        let dot = bits(block, |b| b == b'.');
+        let colon = bits(block, |b| b == b':');
+        let dash = bits(block, |b| b == b'-');
+        let space = bits(block, |b| b == b' ');
+        let upper = bits(block, |b| b.wrapping_sub(b'A') < 26);
+        let alpha = bits(block, |b| (b | 0x20).wrapping_sub(b'a') < 26);
+        let plus = bits(block, |b| b == b'+');
+        let at = bits(block, |b| b == b'@');
+        let assign = bits(block, |b| b == b'=' || b == b'>');
+        let paren = bits(block, |b| b == b')');
+        let encoded = bits(block, |b| b == b'%' || b == b'&' || b == b'\\' || b.wrapping_sub(0x80) < 0x7F);
+        let word = d | alpha;
+        let sep = dash | space | dot;
+
+        let d1 = self.after::<D>(d, 1);
+        let d2 = self.after::<D>(d, 2);
+        let d3 = self.after::<D>(d, 3);
+        let mut hits = Hits { encoded, ..Hits::default() };
+        hits.shapes[Shape::At as usize] = at;
+
+        // digit dot digit, three times, 2 to 4 bytes apart
+        let edot = dot & d1;
+        let e1 = d & self.after::<EDOT>(edot, 1);
+        let near = |s: &Self, e, slot: usize| {
+            let p = s.prev[slot];
+            (e << 2) | (p >> 62) | (e << 3) | (p >> 61) | (e << 4) | (p >> 60)
+        };
+        let e2 = e1 & near(self, e1, E1);
+        hits.shapes[Shape::Ipv4 as usize] = e2 & near(self, e2, E2);
+
+        let within5 = |s: &Self, c: u64, slot: usize| {
+            let p = s.prev[slot];
+            (1..=5).fold(0, |out, n| out | (c << n) | (p >> (64 - n)))
+        };
+        let k2 = colon & within5(self, colon, COLON);
+        hits.shapes[Shape::Ipv6 as usize] = k2 & within5(self, k2, K2);
+
+        let c3 = self.after::<COLON>(colon, 3) & self.after::<COLON>(colon, 6);
+        let c12 = self.after::<COLON>(colon, 9) & self.after::<COLON>(colon, 12);
+        let m3 = self.after::<DASH>(dash, 3) & self.after::<DASH>(dash, 6);
+        let m12 = self.after::<DASH>(dash, 9) & self.after::<DASH>(dash, 12);
+        hits.shapes[Shape::Mac as usize] =
+            (colon & c3 & c12) | (dash & m3 & m12) | (dot & self.after::<DOT>(dot, 5));
+
+        // 3 digits, a separator: seen from n bytes later
+        let s = |n| self.after::<SEP>(sep, n);
+        let dd = |n| self.after::<D>(d, n);
+        let two = d & d1;
+        let tail3 = two & d2;
+        hits.shapes[Shape::Ssn as usize] = tail3 & d3 & s(4) & dd(5) & dd(6) & s(7) & dd(8) & dd(9) & dd(10);
+        let round = paren & d1 & d2 & d3;
+        hits.shapes[Shape::Triples as usize] =
+            (tail3 & s(3) & dd(4) & dd(5) & dd(6) & s(7) & dd(8) & dd(9) & dd(10)) | round;
+
+        // 13 of digits and single separators, and the run of digits has just ended
+        let t1 = d | ((dash | space | plus) & d1);
+        let t2 = t1 & self.after::<T1>(t1, 1);
+        let t4 = t2 & self.after::<T2>(t2, 2);
+        let t8 = t4 & self.after::<T4>(t4, 4);
+        let t12 = t8 & self.after::<T4>(t4, 8);
+        let t13 = t12 & self.after::<T1>(t1, 12);
+        hits.shapes[Shape::Card as usize] = self.after::<T13>(t13, 1) & d1 & !d;
+
+        hits.shapes[Shape::Plus as usize] = d & self.after::<PLUS>(plus, 1);
+        hits.shapes[Shape::Iban as usize] = two
+            & self.after::<UPPER>(upper, 2)
+            & self.after::<UPPER>(upper, 3)
+            & !self.after::<WORD>(word, 4);
+        hits.separators = (colon & !d1) | assign;
+
+        self.prev = [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13];
+        hits
+    }
+}

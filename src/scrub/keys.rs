@@ -1,0 +1,316 @@
+//! Telling keys: a value is sensitive by the name it stands under, whatever its shape. As the key of an
+//! attribute, and inside texts of every notation (JSON, logfmt, headers, forms, XML) without parsing them.
+
+use std::collections::HashMap;
+
+use regex_automata::{
+    Anchored, Input,
+    meta::{Cache, Regex},
+};
+
+use super::{
+    Action, Severity,
+    pack::{KeySpec, PackError, Place},
+    rule,
+    validate::Validator,
+};
+use crate::limits::{KEY_NAME_BYTES, KEYED_VALUE_BYTES};
+
+/// A compiled key rule.
+#[derive(Debug)]
+pub(super) struct KeyRule {
+    pub id: String,
+    pub kind: u16,
+    pub severity: Severity,
+    pub action: Action,
+    pub value: Option<Regex>,
+    pub validator: Option<Validator>,
+    pub whole_line: bool,
+    pub attribute_only: bool,
+}
+
+impl KeyRule {
+    pub fn compile(spec: &KeySpec, file: &str, place: Place, kind: u16) -> Result<KeyRule, PackError> {
+        let error =
+            |message: String, hint: &str| PackError::new(file, place, Some(&spec.id), message).hint(hint);
+        let value = match &spec.value {
+            None => None,
+            Some(pattern) => {
+                let (hir, _) = rule::parse(pattern).map_err(|(m, h)| error(m, h))?;
+                Some(rule::build(&hir).map_err(|m| error(m, "make the pattern smaller"))?)
+            }
+        };
+        if spec.names.iter().any(|n| n.trim_start_matches('=').len() < 3 || n.len() > KEY_NAME_BYTES) {
+            return Err(error("a name is shorter than 3 bytes or too long".into(), "3 to 64 bytes"));
+        }
+        if matches!(spec.action, Action::Mask { keep: 5.. }) {
+            return Err(error("mask keeps more than 4 characters".into(), "keep: 0 to 4"));
+        }
+        Ok(KeyRule {
+            id: spec.id.clone(),
+            kind,
+            severity: spec.severity,
+            action: spec.action,
+            value,
+            validator: spec.validator,
+            whole_line: spec.whole_line,
+            attribute_only: spec.attribute_only,
+        })
+    }
+}
+
+/// The names of all key rules.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Normalised name to rule, and whether the whole last segment must be this name.
+    names: HashMap<Box<[u8]>, (u16, bool), foldhash::fast::FixedState>,
+    /// The last three letters of every name.
+    tails: Vec<u64>,
+}
+
+fn tail_slot(tail: [u8; 3]) -> usize {
+    let three = u32::from_le_bytes([tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20, 0]);
+    (three.wrapping_mul(0x9E37_79B1) >> 18) as usize
+}
+
+/// A key's lower-case letters and digits, and where its words begin.
+struct Normal {
+    text: [u8; KEY_NAME_BYTES],
+    len: usize,
+    words: u64,
+    /// Where the last dotted segment begins.
+    segment: usize,
+}
+
+fn normalise(key: &[u8]) -> Normal {
+    let key = &key[key.len().saturating_sub(KEY_NAME_BYTES)..];
+    let mut out = Normal { text: [0; KEY_NAME_BYTES], len: 0, words: 0, segment: 0 };
+    let mut previous = b'_';
+    for &byte in key {
+        if byte.is_ascii_alphanumeric() {
+            let hump = byte.is_ascii_uppercase() && previous.is_ascii_lowercase();
+            if hump || !previous.is_ascii_alphanumeric() {
+                out.words |= 1 << out.len;
+            }
+            out.text[out.len] = byte.to_ascii_lowercase();
+            out.len += 1;
+        } else if byte == b'.' || byte == b'/' {
+            out.segment = out.len;
+        }
+        previous = byte;
+    }
+    out
+}
+
+impl Names {
+    pub fn add(&mut self, name: &str, rule: u16) {
+        let exact = name.starts_with('=');
+        let normal = normalise(name.as_bytes());
+        let text = &normal.text[..normal.len];
+        if let Some(tail) = text.last_chunk::<3>() {
+            self.tails.resize(256, 0);
+            let slot = tail_slot(*tail);
+            self.tails[slot >> 6] |= 1 << (slot & 63);
+        }
+        self.names.entry(text.into()).or_insert((rule, exact));
+    }
+
+    /// The rule for a key, by its last words, and whether its name counts only as a whole segment.
+    pub fn find(&self, key: &[u8]) -> Option<(u16, bool)> {
+        let end = key.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
+        let key = &key[..end];
+        if !self.tail(key) {
+            return None;
+        }
+        let normal = normalise(key);
+        let mut words = normal.words;
+        while words != 0 {
+            let at = words.trailing_zeros() as usize;
+            words &= words - 1;
+            if let Some(&(rule, exact)) = self.names.get(&normal.text[at..normal.len])
+                && (!exact || at == normal.segment)
+            {
+                return Some((rule, exact));
+            }
+        }
+        None
+    }
+
+    /// A cheap test on the last bytes: `key` may be a name. A separator inside them says yes.
+    fn tail(&self, key: &[u8]) -> bool {
+        match key.last_chunk::<3>() {
+            _ if self.tails.is_empty() => false,
+            Some(tail) if tail.iter().all(u8::is_ascii_alphanumeric) => {
+                let slot = tail_slot(*tail);
+                self.tails[slot >> 6] >> (slot & 63) & 1 != 0
+            }
+            Some(_) => key.len() > 3,
+            None => false,
+        }
+    }
+
+    /// The key before the separator at `at` of `text`, and its rule.
+    #[inline]
+    pub fn before(&self, text: &[u8], at: usize) -> Option<(u16, usize, usize)> {
+        let mut end = at;
+        let mut steps = 0;
+        while end > 0
+            && steps < 8
+            && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`')
+        {
+            end -= 1;
+            steps += 1;
+        }
+        let head = &text[..end];
+        if end < 3 || !self.tail(head) {
+            return None;
+        }
+        let from = end.saturating_sub(KEY_NAME_BYTES);
+        let start = head[from..]
+            .iter()
+            .rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')))
+            .map_or(from, |i| from + i + 1);
+        self.find(&head[start..]).map(|(rule, _)| (rule, start, end))
+    }
+}
+
+/// The value after the separator at `at` of `text`, that stands under `rule`. `key` is where its name begins.
+pub(super) fn value_after(
+    rule: &KeyRule,
+    cache: Option<&mut Cache>,
+    text: &[u8],
+    key: usize,
+    at: usize,
+) -> Option<(usize, usize)> {
+    let separator = text[at];
+    let xml = separator == b'>' && key > 0 && matches!(text[key - 1], b'<' | b':');
+    if separator == b'>' && !xml && !text[..at].ends_with(b"-") {
+        return None;
+    }
+    let mut i = at + 1;
+    if separator != b'>' {
+        match text.get(i) {
+            Some(b'>' | b'=') if separator == b'=' => i += 1,
+            Some(b'=') => i += 1,
+            Some(b':') => return None,
+            _ => {}
+        }
+    }
+    while i < text.len() && i < at + 6 && matches!(text[i], b' ' | b'\t') {
+        i += 1;
+    }
+    if text.get(i) == Some(&b'[') && matches!(text.get(i + 1), Some(b'"' | b'\\' | b'\'')) {
+        i += 1;
+    }
+    let slashes = text[i..].iter().take(15).take_while(|b| **b == b'\\').count();
+    let quote = text.get(i + slashes).copied().filter(|b| matches!(b, b'"' | b'\'' | b'`'));
+    let start = if quote.is_some() { i + slashes + 1 } else { i };
+    let rest = &text[start.min(text.len())..];
+    let rest = &rest[..rest.len().min(KEYED_VALUE_BYTES)];
+    let (extent, line) = match quote {
+        Some(quote) => {
+            let end = closing(rest, quote, slashes);
+            (end, end)
+        }
+        None => {
+            let line = rest.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(rest.len());
+            let stop = |b: &u8| match b {
+                b'<' => true,
+                _ if xml => false,
+                b'"' | b'\'' | b'`' | b'\\' => true,
+                _ if rule.whole_line => false,
+                _ => b.is_ascii_whitespace() || b",;&|)}]".contains(b),
+            };
+            (rest[..line].iter().position(stop).unwrap_or(line), line)
+        }
+    };
+    let value = &rest[..extent];
+    if is_placeholder(value, quote.is_some()) {
+        return None;
+    }
+    let end = match (&rule.value, cache) {
+        (Some(regex), Some(cache)) => {
+            let input = Input::new(&rest[..line]).anchored(Anchored::Yes);
+            let found = regex.search_half_with(cache, &input)?.offset();
+            if found >= extent {
+                found
+            } else if quote.is_some() || xml {
+                extent
+            } else {
+                found
+            }
+        }
+        _ => extent,
+    };
+    let counts = end > 0 && rule.validator.is_none_or(|validator| validator.check(&rest[..end]));
+    counts.then_some((start, start + end))
+}
+
+/// Where the quoted text ends that began with `slashes` backslashes and `quote`.
+fn closing(rest: &[u8], quote: u8, slashes: usize) -> usize {
+    let mut run = 0;
+    for (i, byte) in rest.iter().enumerate() {
+        if *byte == b'\\' {
+            run += 1;
+            continue;
+        }
+        if *byte == quote && run <= slashes {
+            return i - run;
+        }
+        run = 0;
+    }
+    rest.len()
+}
+
+/// Whether a value is no secret: empty, a literal of the notation, a variable, or already replaced.
+pub(super) fn is_placeholder(value: &[u8], quoted: bool) -> bool {
+    const WORDS: [&[u8]; 8] = [b"null", b"none", b"nil", b"true", b"false", b"undefined", b"nan", b"n/a"];
+    let trimmed = value.trim_ascii();
+    match trimmed {
+        [] | [b'?'] | [b'%', b's' | b'd' | b'v'] => true,
+        [b'$', b'{', .., b'}'] | [b'{', b'{', .., b'}', b'}'] => true,
+        [b'$', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => true,
+        [b'{', ..] if !quoted => true,
+        [b'[', rest @ ..] => {
+            // Only what `replace` writes, whole or cut off before its `]`.
+            let rest = rest.strip_suffix(b"]").unwrap_or(rest);
+            let name =
+                rest.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'0'..=b'9')).count();
+            let token = |b: &u8| matches!(b, b'a'..=b'p' | b':');
+            name >= 2 && rest[name..].len() <= 30 && rest[name..].iter().all(token)
+        }
+        [b'*', ..] => {
+            let stars = trimmed.iter().take_while(|b| **b == b'*').count();
+            trimmed.len() - stars <= 4
+        }
+        _ => WORDS.iter().any(|word| trimmed.eq_ignore_ascii_case(word)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: one name in every spelling. Guarantee: all are found, near names are not.
+    #[test]
+    fn names_are_found_in_every_spelling() {
+        let mut names = Names::default();
+        names.add("api_key", 1);
+        names.add("=token", 2);
+        for key in [
+            "api_key",
+            "API-KEY",
+            "apiKey",
+            "x-api-key",
+            "http.request.header.x-api-key",
+            "apikey",
+            "myApiKey",
+        ] {
+            assert_eq!(names.find(key.as_bytes()), Some((1, false)), "{key}");
+        }
+        assert_eq!(names.find(b"auth.token"), Some((2, true)));
+        for key in ["page_token", "tokens", "key", "apikeys", "api_keyboard", ""] {
+            assert_eq!(names.find(key.as_bytes()), None, "{key}");
+        }
+    }
+}

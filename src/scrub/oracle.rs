@@ -1,0 +1,81 @@
+//! The portable path: every rule's regular expression over every text. Slow and plain; the fast path is
+//! held to it, span for span.
+
+use regex_automata::Input;
+
+use super::{
+    Scrubber, keys,
+    rule::Verdict,
+    scan::{Find, Scratch, Source},
+};
+
+impl Scrubber {
+    /// All finds of the fast path in one text, before overlaps are joined.
+    pub(super) fn spans(&self, scratch: &mut Scratch, text: &[u8], key: &[u8]) -> Vec<Find> {
+        scratch.clear();
+        scratch.push(text, key);
+        self.engine.scan_raw(scratch);
+        let mut finds = scratch.finds.clone();
+        finds.sort_unstable();
+        finds.dedup();
+        finds
+    }
+
+    /// The same, by the portable path, without what is encoded.
+    pub fn oracle_spans(&self, text: &[u8]) -> Vec<(usize, usize, String)> {
+        let mut out = Vec::new();
+        for rule in &self.engine.rules {
+            let mut cache = rule.regex.create_cache();
+            let mut from = 0;
+            while from < text.len() {
+                let Some(found) =
+                    rule.regex.search_with(&mut cache, &Input::new(text).range(from..text.len()))
+                else {
+                    break;
+                };
+                from = found.end();
+                let (start, end) = rule.value(&mut cache, text, found.start(), found.end());
+                if rule.judge(text, start, end, b"") == Verdict::Accepted {
+                    out.push((start, end, rule.id.clone()));
+                }
+            }
+        }
+        for at in memchr::memchr3_iter(b':', b'=', b'>', text) {
+            let Some((number, key, _)) = self.engine.names.before(text, at) else { continue };
+            let rule = &self.engine.keys[usize::from(number)];
+            if rule.attribute_only || (text[at] == b':' && at > 0 && text[at - 1].is_ascii_digit()) {
+                continue;
+            }
+            let mut cache = rule.value.as_ref().map(|regex| regex.create_cache());
+            if let Some((start, end)) = keys::value_after(rule, cache.as_mut(), text, key, at) {
+                out.push((start, end, rule.id.clone()));
+            }
+        }
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    /// How many values are found in these texts, scanned as one arena. For measuring.
+    pub fn count_finds(&self, texts: &[&str]) -> usize {
+        thread_local!(static SCRATCH: std::cell::RefCell<Scratch> = Default::default());
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            for text in texts {
+                scratch.push(text.as_bytes(), b"");
+            }
+            self.engine.scan(scratch);
+            scratch.finds.len()
+        })
+    }
+
+    /// All finds of the fast path in one text, as the oracle gives them.
+    pub fn fast_spans(&self, scratch: &mut Scratch, text: &[u8]) -> Vec<(usize, usize, String)> {
+        let finds = self.spans(scratch, text, b"");
+        let name = |source: Source| self.engine.id(source).to_owned();
+        let mut out: Vec<_> =
+            finds.iter().map(|f| (f.start as usize, f.end as usize, name(f.source))).collect();
+        out.sort();
+        out
+    }
+}

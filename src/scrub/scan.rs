@@ -1,0 +1,422 @@
+//! The scan of many texts as one arena: filters first, then a rule's own automaton at each candidate.
+
+use regex_automata::{Anchored, Input, meta::Cache};
+
+use super::{
+    Action, Engine,
+    classes::{Shape, Streams},
+    keys,
+    rule::{Filter, Rule, Verdict},
+    unfold::{self, Unfolded},
+};
+use crate::limits;
+
+/// Stands between texts in the arena; never part of UTF-8.
+const SEPARATOR: u8 = 0xFF;
+/// Behind the last text, so that a block can be read whole.
+const PADDING: usize = 64 + 72;
+
+/// What one worker needs to scan; owned by it, reused from batch to batch.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(super) arena: Vec<u8>,
+    pub(super) texts: Vec<Text>,
+    keys: Vec<u8>,
+    pub(super) finds: Vec<Find>,
+    caches: Vec<Option<Cache>>,
+    /// For each rule: no new match before this place of the arena.
+    from: Vec<u32>,
+    /// For each rule: the text last worked on, and the bytes looked at in it.
+    work: Vec<(u32, u32)>,
+    /// Texts that hold something encoded.
+    encoded: Vec<u32>,
+    unfolded: Unfolded,
+    nested: Option<Box<Scratch>>,
+    pub(super) workspace: super::batch::Workspace,
+    pub(super) tenant_keys: super::replace::KeyCache,
+    /// Bytes that rules' automata were let loose on, in all scans: work, not time.
+    pub(super) looked_at: u64,
+}
+
+/// One text in the arena.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text {
+    pub start: u32,
+    pub end: u32,
+    key: (u32, u32),
+}
+
+/// Which rule found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Source {
+    Rule(u16),
+    Key(u16),
+}
+
+/// A found value: a span of one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Find {
+    pub text: u32,
+    pub start: u32,
+    pub end: u32,
+    pub source: Source,
+}
+
+impl Scratch {
+    /// Forgets the texts, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.arena.clear();
+        self.texts.clear();
+        self.keys.clear();
+        self.finds.clear();
+        self.encoded.clear();
+    }
+
+    /// Adds a text that stands under `key`; returns its number.
+    pub(super) fn push(&mut self, text: &[u8], key: &[u8]) -> u32 {
+        let number = self.texts.len() as u32;
+        let start = self.arena.len() as u32;
+        let key_start = self.keys.len() as u32;
+        self.arena.extend_from_slice(text);
+        self.keys.extend_from_slice(key);
+        self.texts.push(Text {
+            start,
+            end: self.arena.len() as u32,
+            key: (key_start, self.keys.len() as u32),
+        });
+        self.arena.push(SEPARATOR);
+        number
+    }
+}
+
+impl Engine {
+    /// Scans all texts that were pushed; `scratch.finds` are then in order of text and place, not
+    /// overlapping.
+    pub(super) fn scan(&self, scratch: &mut Scratch) {
+        self.scan_at(scratch, 0);
+        settle(&mut scratch.finds, |source| self.action(source));
+    }
+
+    /// [`Engine::scan`] without joining overlaps, and without what is encoded.
+    #[cfg(test)]
+    pub(super) fn scan_flat(&self, scratch: &mut Scratch) {
+        self.scan_at(scratch, limits::NESTED_ENCODINGS);
+    }
+
+    /// [`Engine::scan`] without joining overlaps.
+    pub(super) fn scan_raw(&self, scratch: &mut Scratch) {
+        self.scan_at(scratch, 0);
+    }
+
+    fn scan_at(&self, scratch: &mut Scratch, depth: usize) {
+        let total = self.rules.len() + self.keys.len();
+        if scratch.caches.len() != total {
+            scratch.caches.clear();
+            scratch.caches.resize_with(total, || None);
+        }
+        scratch.from.clear();
+        scratch.from.resize(self.rules.len(), 0);
+        scratch.work.clear();
+        scratch.work.resize(self.rules.len(), (u32::MAX, 0));
+        let len = scratch.arena.len();
+        scratch.arena.resize(len + PADDING, SEPARATOR);
+
+        let mut streams = Streams::default();
+        let mut text = 0usize;
+        for base in (0..len).step_by(64) {
+            let Some(window) = scratch.arena[base..].first_chunk::<72>() else { break };
+            let Some(block) = window.first_chunk::<64>() else { break };
+            let hits = streams.next(block);
+            let literals = self.literals.hits(window);
+            while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
+                text += 1;
+            }
+            let mut any = literals | hits.separators | hits.encoded;
+            for (shape, bits) in hits.shapes.iter().enumerate() {
+                any |= if self.by_shape[shape].is_empty() { 0 } else { *bits };
+            }
+            if any == 0 {
+                continue;
+            }
+            for_each(literals, |at| {
+                let at = base + at;
+                let t = text_at(&scratch.texts, text, at);
+                self.literals.at(&scratch.arena[at..scratch.texts[t].end.max(at as u32) as usize], |rule| {
+                    candidate(
+                        &self.rules[usize::from(rule)],
+                        rule,
+                        t,
+                        at,
+                        true,
+                        &mut Parts {
+                            arena: &scratch.arena,
+                            texts: &scratch.texts,
+                            keys: &scratch.keys,
+                            finds: &mut scratch.finds,
+                            caches: &mut scratch.caches,
+                            from: &mut scratch.from,
+                            work: &mut scratch.work,
+                            looked_at: &mut scratch.looked_at,
+                        },
+                    );
+                });
+            });
+            for (shape, bits) in hits.shapes.iter().enumerate() {
+                if *bits == 0 {
+                    continue;
+                }
+                for rule in &self.by_shape[shape] {
+                    for_each(*bits, |at| {
+                        let at = base + at;
+                        let t = text_at(&scratch.texts, text, at);
+                        candidate(
+                            &self.rules[usize::from(*rule)],
+                            *rule,
+                            t,
+                            at,
+                            false,
+                            &mut Parts {
+                                arena: &scratch.arena,
+                                texts: &scratch.texts,
+                                keys: &scratch.keys,
+                                finds: &mut scratch.finds,
+                                caches: &mut scratch.caches,
+                                from: &mut scratch.from,
+                                work: &mut scratch.work,
+                                looked_at: &mut scratch.looked_at,
+                            },
+                        );
+                    });
+                }
+            }
+            for_each(hits.separators, |at| {
+                let t = text_at(&scratch.texts, text, base + at);
+                let place = scratch.texts[t];
+                let all = &scratch.arena[place.start as usize..place.end as usize];
+                let Some(at) = (base + at).checked_sub(place.start as usize).filter(|at| *at < all.len())
+                else {
+                    return;
+                };
+                self.keyed(all, at, &mut scratch.caches, |start, end, rule| {
+                    scratch.finds.push(Find { text: t as u32, start, end, source: Source::Key(rule) });
+                });
+            });
+            for_each(hits.encoded, |at| {
+                let at = base + at;
+                if unfold::may_start(&scratch.arena[at..at + 8]) {
+                    let t = text_at(&scratch.texts, text, at) as u32;
+                    if scratch.encoded.last() != Some(&t) && at < scratch.texts[t as usize].end as usize {
+                        scratch.encoded.push(t);
+                    }
+                }
+            });
+        }
+        self.unfiltered(scratch);
+        scratch.arena.truncate(len);
+        if depth < limits::NESTED_ENCODINGS && !scratch.encoded.is_empty() {
+            self.nested(scratch, depth);
+        }
+    }
+
+    /// A telling key before the separator at `at`.
+    fn keyed(
+        &self,
+        text: &[u8],
+        at: usize,
+        caches: &mut [Option<Cache>],
+        mut found: impl FnMut(u32, u32, u16),
+    ) {
+        let Some((number, key, _)) = self.names.before(text, at) else { return };
+        let rule = &self.keys[usize::from(number)];
+        if rule.attribute_only {
+            return;
+        }
+        let cache = rule.value.as_ref().map(|regex| {
+            caches[self.rules.len() + usize::from(number)].get_or_insert_with(|| regex.create_cache())
+        });
+        if let Some((start, end)) = keys::value_after(rule, cache, text, key, at) {
+            found(start as u32, end as u32, number);
+        }
+    }
+
+    /// Rules without a filter go over every text.
+    fn unfiltered(&self, scratch: &mut Scratch) {
+        for number in &self.unfiltered {
+            for t in 0..scratch.texts.len() {
+                let rule = &self.rules[usize::from(*number)];
+                let mut parts = Parts {
+                    arena: &scratch.arena,
+                    texts: &scratch.texts,
+                    keys: &scratch.keys,
+                    finds: &mut scratch.finds,
+                    caches: &mut scratch.caches,
+                    from: &mut scratch.from,
+                    work: &mut scratch.work,
+                    looked_at: &mut scratch.looked_at,
+                };
+                linear(rule, *number, t, &mut parts);
+            }
+        }
+    }
+
+    /// Texts with something encoded in them are scanned again as what they mean.
+    fn nested(&self, scratch: &mut Scratch, depth: usize) {
+        let mut inner = scratch.nested.take().unwrap_or_default();
+        for &number in &scratch.encoded {
+            let text = scratch.texts[number as usize];
+            let all = &scratch.arena[text.start as usize..text.end as usize];
+            if !scratch.unfolded.unfold(all) {
+                continue;
+            }
+            inner.clear();
+            let key = &scratch.keys[text.key.0 as usize..text.key.1 as usize];
+            inner.push(&scratch.unfolded.text, key);
+            self.scan_at(&mut inner, depth + 1);
+            for find in &inner.finds {
+                let (start, end) = scratch.unfolded.origin(find.start, find.end);
+                scratch.finds.push(Find { text: number, start, end, source: find.source });
+            }
+        }
+        scratch.looked_at += std::mem::take(&mut inner.looked_at);
+        scratch.nested = Some(inner);
+    }
+}
+
+/// The parts of a scratch that verification needs.
+struct Parts<'a> {
+    arena: &'a [u8],
+    texts: &'a [Text],
+    keys: &'a [u8],
+    finds: &'a mut Vec<Find>,
+    caches: &'a mut [Option<Cache>],
+    from: &'a mut [u32],
+    work: &'a mut [(u32, u32)],
+    looked_at: &'a mut u64,
+}
+
+#[inline(always)]
+fn for_each(mut bits: u64, mut act: impl FnMut(usize)) {
+    while bits != 0 {
+        act(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
+}
+
+/// The text that holds place `at` (its separator included), searched from `text` on.
+#[inline]
+fn text_at(texts: &[Text], mut text: usize, at: usize) -> usize {
+    while text + 1 < texts.len() && (texts[text].end as usize) < at {
+        text += 1;
+    }
+    text
+}
+
+/// Lets a rule loose on one candidate: a literal at `at`, or a shape's hit there.
+fn candidate(rule: &Rule, number: u16, t: usize, at: usize, literal: bool, parts: &mut Parts<'_>) {
+    let index = usize::from(number);
+    let text = parts.texts[t];
+    let from = parts.from[index].max(text.start);
+    if (at as u32) < from || at as u32 > text.end || (parts.from[index] > text.end) {
+        return;
+    }
+    let (low, high) = match rule.filter {
+        _ if literal => (at, at + rule.longest),
+        Filter::Shape(shape) => (at.saturating_sub(shape.before()), at + rule.longest),
+        _ => return,
+    };
+    let (low, high) = (low.max(from as usize), high.min(text.end as usize));
+    if low >= high {
+        return;
+    }
+    let work = &mut parts.work[index];
+    if work.0 != t as u32 {
+        *work = (t as u32, 0);
+    }
+    work.1 = work.1.saturating_add((high - low) as u32);
+    let budget = (text.end - text.start) as usize * limits::SCAN_WORK_FACTOR + 4096;
+    if work.1 as usize > budget {
+        linear(rule, number, t, parts);
+        parts.from[index] = text.end + 1;
+        return;
+    }
+    *parts.looked_at += (high - low) as u64;
+    let cache = parts.caches[index].get_or_insert_with(|| rule.regex.create_cache());
+    let haystack = &parts.arena[text.start as usize..text.end as usize];
+    let base = text.start as usize;
+    let input = Input::new(haystack).range(low - base..high - base);
+    let found = if literal {
+        let input = input.anchored(Anchored::Yes);
+        rule.regex.search_half_with(cache, &input).map(|half| (low - base, half.offset()))
+    } else {
+        rule.regex.search_with(cache, &input).map(|m| (m.start(), m.end())).filter(|m| m.0 + base <= at)
+    };
+    if let Some((start, end)) = found {
+        parts.from[index] = (base + end) as u32;
+        accept(rule, number, t, start, end, parts);
+    }
+}
+
+/// A match of the pattern: judged, and kept if it counts.
+fn accept(rule: &Rule, number: u16, t: usize, start: usize, end: usize, parts: &mut Parts<'_>) {
+    let text = parts.texts[t];
+    let haystack = &parts.arena[text.start as usize..text.end as usize];
+    let cache = parts.caches[usize::from(number)].get_or_insert_with(|| rule.regex.create_cache());
+    let (start, end) = rule.value(cache, haystack, start, end);
+    let key = &parts.keys[text.key.0 as usize..text.key.1 as usize];
+    if rule.judge(haystack, start, end, key) == Verdict::Accepted {
+        let (start, end) = snap(haystack, start, end);
+        parts.finds.push(Find { text: t as u32, start, end, source: Source::Rule(number) });
+    }
+}
+
+/// The portable path: the regular expression over the rest of the text.
+fn linear(rule: &Rule, number: u16, t: usize, parts: &mut Parts<'_>) {
+    let text = parts.texts[t];
+    let haystack = &parts.arena[text.start as usize..text.end as usize];
+    let index = usize::from(number);
+    let mut from = parts.from[index].saturating_sub(text.start) as usize;
+    *parts.looked_at += haystack.len().saturating_sub(from) as u64;
+    while from < haystack.len() {
+        let cache = parts.caches[index].get_or_insert_with(|| rule.regex.create_cache());
+        let input = Input::new(haystack).range(from..haystack.len());
+        let Some(found) = rule.regex.search_with(cache, &input) else { break };
+        from = found.end();
+        accept(rule, number, t, found.start(), found.end(), parts);
+    }
+}
+
+/// Widens a span to whole characters.
+fn snap(text: &[u8], mut start: usize, mut end: usize) -> (u32, u32) {
+    let inside = |at: usize| text.get(at).is_some_and(|b| b & 0xC0 == 0x80);
+    for _ in 0..3 {
+        start -= usize::from(start > 0 && inside(start));
+        end += usize::from(inside(end));
+    }
+    (start as u32, end as u32)
+}
+
+/// Orders finds and joins those that overlap: the union, under the strongest action.
+pub(super) fn settle(finds: &mut Vec<Find>, action: impl Fn(Source) -> Action) {
+    if finds.len() < 2 {
+        return;
+    }
+    finds
+        .sort_unstable_by(|a, b| (a.text, a.start, b.end, a.source).cmp(&(b.text, b.start, a.end, b.source)));
+    let mut kept = 0;
+    for i in 1..finds.len() {
+        let next = finds[i];
+        let last = &mut finds[kept];
+        if last.text == next.text && next.start < last.end {
+            last.end = last.end.max(next.end);
+            if action(next.source).index() > action(last.source).index() {
+                last.source = next.source;
+            }
+        } else {
+            kept += 1;
+            finds[kept] = next;
+        }
+    }
+    finds.truncate(kept + 1);
+}
+
+const _: () = assert!(Shape::COUNT == Shape::ALL.len());

@@ -1,0 +1,40 @@
+//! Counts of what was found, small and dense; the gateway flushes them to a metric.
+
+use super::{Action, Scrubber};
+
+/// How many values of each type met which action.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    counts: Vec<[u32; Action::COUNT]>,
+    /// Fields that are in no schema, removed.
+    pub unknown_fields: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, kind: u16, action: Action) {
+        let row = usize::from(kind);
+        if self.counts.len() <= row {
+            self.counts.resize(row + 1, [0; Action::COUNT]);
+        }
+        self.counts[row][action.index()] += 1;
+    }
+
+    /// All counts that are not zero, as (type, action, count); then everything is zero again.
+    pub fn drain<'a>(&mut self, scrubber: &'a Scrubber) -> Vec<(&'a str, &'static str, u32)> {
+        const NAMES: [&str; Action::COUNT] = ["keep", "mask", "pseudonym", "redact", "drop"];
+        let mut out = Vec::new();
+        for (kind, row) in scrubber.types().iter().zip(&mut self.counts) {
+            for (count, action) in row.iter_mut().zip(NAMES) {
+                if *count > 0 {
+                    out.push((kind.as_str(), action, std::mem::take(count)));
+                }
+            }
+        }
+        out
+    }
+
+    /// How many values were found in all.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().flatten().map(|n| u64::from(*n)).sum()
+    }
+}

@@ -1,0 +1,349 @@
+//! Checks that a regular expression cannot make: digits that add up, ranges, places that are not secret.
+
+use serde::Deserialize;
+
+/// The closed set of validators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validator {
+    /// Payment card: issuer range, length and Luhn.
+    Card,
+    /// United States social security number: ranges that are issued.
+    Ssn,
+    /// IBAN: the country's length and modulus 97.
+    Iban,
+    /// IPv4: octets in range; not loopback, unspecified, broadcast or a netmask.
+    Ipv4,
+    /// IPv6: parses; not loopback, unspecified or link-local.
+    Ipv6,
+    /// Hardware address: not all zeros or ones.
+    Mac,
+    /// Telephone number: 8 to 15 digits, not all the same.
+    Phone,
+    /// Random-looking: digits and letters, and enough different ones.
+    Random,
+    /// E-mail address: a plausible domain.
+    Email,
+    /// Base64 of `user:password`.
+    Basic,
+    /// British NHS number: modulus 11.
+    Nhs,
+    /// Brazilian CPF: both check digits.
+    Cpf,
+}
+
+impl Validator {
+    /// Whether `value` passes.
+    pub fn check(self, value: &[u8]) -> bool {
+        match self {
+            Validator::Card => card(value),
+            Validator::Ssn => ssn(value),
+            Validator::Iban => iban(value),
+            Validator::Ipv4 => ipv4(value),
+            Validator::Ipv6 => ipv6(value),
+            Validator::Mac => mac(value),
+            Validator::Phone => phone(value),
+            Validator::Random => random(value),
+            Validator::Email => email(value),
+            Validator::Basic => basic(value),
+            Validator::Nhs => nhs(value),
+            Validator::Cpf => cpf(value),
+        }
+    }
+}
+
+impl Validator {
+    /// Whether a match between `before` and `after` was torn out of something longer.
+    pub(super) fn torn(self, before: Option<u8>, after: &[u8]) -> bool {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let next = after.first().copied();
+        let next_digit = after.get(1).is_some_and(u8::is_ascii_digit);
+        match self {
+            // A port may follow all eight groups.
+            Validator::Ipv6 => {
+                before.is_some_and(|b| word(b) || b == b':')
+                    || next.is_some_and(|b| word(b) || (b == b':' && !next_digit))
+            }
+            Validator::Mac => {
+                before.is_some_and(|b| word(b) || b == b':') || next.is_some_and(|b| word(b) || b == b':')
+            }
+            Validator::Ipv4 => {
+                before.is_some_and(|b| word(b) || matches!(b, b'.' | b'-' | b'~'))
+                    || next.is_some_and(word)
+                    || (matches!(next, Some(b'.' | b'-')) && next_digit)
+            }
+            Validator::Card | Validator::Ssn | Validator::Cpf | Validator::Nhs => {
+                before.is_some_and(|b| word(b) || b == b'.' || b == b'-' || b == b'+')
+                    || next.is_some_and(word)
+                    || (matches!(next, Some(b'.' | b'-')) && next_digit)
+            }
+            Validator::Phone => {
+                before.is_some_and(|b| word(b) || b == b'.' || b == b'-')
+                    || next.is_some_and(word)
+                    || (matches!(next, Some(b'.' | b'-')) && next_digit)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The digits of `value`, at most `N`; `None` when there are more.
+fn digits<const N: usize>(value: &[u8]) -> Option<([u8; N], usize)> {
+    let mut out = [0; N];
+    let mut len = 0;
+    for digit in value.iter().filter(|b| b.is_ascii_digit()) {
+        *out.get_mut(len)? = digit - b'0';
+        len += 1;
+    }
+    Some((out, len))
+}
+
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |n, d| n * 10 + u32::from(*d))
+}
+
+fn card(value: &[u8]) -> bool {
+    let Some((digits, len)) = digits::<19>(value) else { return false };
+    if len < 13 || digits[1..len].iter().all(|d| *d == digits[0]) {
+        return false;
+    }
+    let two = number(&digits[..2]);
+    let four = number(&digits[..4]);
+    let issued = match digits[0] {
+        4 => matches!(len, 13 | 16 | 19),
+        5 => (matches!(two, 51..=55) && len == 16) || (matches!(two, 50 | 56..=58) && len >= 13),
+        2 => (2221..=2720).contains(&four) && len == 16 || (2200..=2204).contains(&four) && len >= 16,
+        3 => {
+            (matches!(two, 34 | 37) && len == 15)
+                || (matches!(two, 36 | 38 | 39 | 30) && len == 14)
+                || ((3528..=3589).contains(&four) && len >= 16)
+        }
+        6 => {
+            (four == 6011 || matches!(two, 62 | 65) || (644..=649).contains(&number(&digits[..3])))
+                && len >= 16
+                || matches!(two, 60 | 63 | 67..=69) && matches!(len, 13 | 16 | 18 | 19)
+        }
+        8 => two == 81 && len >= 16,
+        _ => false,
+    };
+    issued && luhn(&digits[..len])
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, d)| {
+            let d = u32::from(*d) << (i & 1);
+            if d > 9 { d - 9 } else { d }
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+fn ssn(value: &[u8]) -> bool {
+    let Some((digits, 9)) = digits::<9>(value) else { return false };
+    let area = number(&digits[..3]);
+    area != 0
+        && area != 666
+        && area < 900
+        && number(&digits[3..5]) != 0
+        && number(&digits[5..]) != 0
+        && !(area == 123 && number(&digits[3..5]) == 45 && number(&digits[5..]) == 6789)
+        && !digits[1..].iter().all(|d| *d == digits[0])
+}
+
+/// Country codes and lengths of the IBAN registry.
+const IBAN: &[(&[u8; 2], usize)] = &[
+    (b"AD", 24),
+    (b"AE", 23),
+    (b"AL", 28),
+    (b"AT", 20),
+    (b"AZ", 28),
+    (b"BA", 20),
+    (b"BE", 16),
+    (b"BG", 22),
+    (b"BH", 22),
+    (b"BR", 29),
+    (b"BY", 28),
+    (b"CH", 21),
+    (b"CR", 22),
+    (b"CY", 28),
+    (b"CZ", 24),
+    (b"DE", 22),
+    (b"DK", 18),
+    (b"DO", 28),
+    (b"EE", 20),
+    (b"EG", 29),
+    (b"ES", 24),
+    (b"FI", 18),
+    (b"FO", 18),
+    (b"FR", 27),
+    (b"GB", 22),
+    (b"GE", 22),
+    (b"GI", 23),
+    (b"GL", 18),
+    (b"GR", 27),
+    (b"GT", 28),
+    (b"HR", 21),
+    (b"HU", 28),
+    (b"IE", 22),
+    (b"IL", 23),
+    (b"IQ", 23),
+    (b"IS", 26),
+    (b"IT", 27),
+    (b"JO", 30),
+    (b"KW", 30),
+    (b"KZ", 20),
+    (b"LB", 28),
+    (b"LC", 32),
+    (b"LI", 21),
+    (b"LT", 20),
+    (b"LU", 20),
+    (b"LV", 21),
+    (b"LY", 25),
+    (b"MC", 27),
+    (b"MD", 24),
+    (b"ME", 22),
+    (b"MK", 19),
+    (b"MR", 27),
+    (b"MT", 31),
+    (b"MU", 30),
+    (b"NL", 18),
+    (b"NO", 15),
+    (b"PK", 24),
+    (b"PL", 28),
+    (b"PS", 29),
+    (b"PT", 25),
+    (b"QA", 29),
+    (b"RO", 24),
+    (b"RS", 22),
+    (b"SA", 24),
+    (b"SC", 31),
+    (b"SE", 24),
+    (b"SI", 19),
+    (b"SK", 24),
+    (b"SM", 27),
+    (b"TN", 24),
+    (b"TR", 26),
+    (b"UA", 29),
+    (b"VA", 22),
+    (b"VG", 24),
+    (b"XK", 20),
+];
+
+fn iban(value: &[u8]) -> bool {
+    let mut text = [0u8; 34];
+    let mut len = 0;
+    for byte in value.iter().filter(|b| b.is_ascii_alphanumeric()) {
+        let Some(slot) = text.get_mut(len) else { return false };
+        *slot = byte.to_ascii_uppercase();
+        len += 1;
+    }
+    let known = IBAN.iter().any(|(country, length)| text.starts_with(&country[..]) && len == *length);
+    known
+        && text[4..len].iter().chain(&text[..4]).fold(0u32, |rest, byte| match byte {
+            b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+            _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
+        }) == 1
+}
+
+fn ipv4(value: &[u8]) -> bool {
+    let Some(address) = std::str::from_utf8(value).ok().and_then(|v| v.parse::<std::net::Ipv4Addr>().ok())
+    else {
+        return false;
+    };
+    let [a, _, _, d] = address.octets();
+    !(a == 0 || a == 127 || address.is_broadcast() || (a == 255 && d == 0))
+}
+
+fn ipv6(value: &[u8]) -> bool {
+    let Some(address) = std::str::from_utf8(value).ok().and_then(|v| v.parse::<std::net::Ipv6Addr>().ok())
+    else {
+        return false;
+    };
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast())
+}
+
+fn mac(value: &[u8]) -> bool {
+    let hex = || value.iter().filter(|b| b.is_ascii_hexdigit()).map(u8::to_ascii_lowercase);
+    !hex().all(|b| b == b'0') && !hex().all(|b| b == b'f')
+}
+
+fn phone(value: &[u8]) -> bool {
+    match digits::<15>(value) {
+        Some((digits, len)) => len >= 7 && !digits[1..len].iter().all(|d| *d == digits[0]),
+        None => false,
+    }
+}
+
+fn random(value: &[u8]) -> bool {
+    let mut seen = [0u64; 4];
+    value.iter().for_each(|b| seen[usize::from(b >> 6)] |= 1 << (b & 63));
+    let different: u32 = seen.iter().map(|w| w.count_ones()).sum();
+    different >= 6 && value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Last labels that are file names or code, not domains.
+const NOT_DOMAINS: &[&[u8]] = &[
+    b"png", b"jpg", b"gif", b"svg", b"js", b"ts", b"css", b"service", b"socket", b"target", b"timer",
+    b"mount", b"scope", b"slice", b"java", b"py", b"rb", b"so", b"jar", b"json", b"yaml", b"yml", b"log",
+];
+
+fn email(value: &[u8]) -> bool {
+    let Some(at) = value.iter().rposition(|b| *b == b'@') else { return false };
+    let domain = &value[at + 1..];
+    let last = domain.rsplit(|b| *b == b'.').next().unwrap_or_default().to_ascii_lowercase();
+    at > 0 && !domain.windows(2).any(|w| w == b"..") && !NOT_DOMAINS.contains(&&last[..])
+}
+
+fn basic(value: &[u8]) -> bool {
+    use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+    let end = value.iter().rposition(|b| *b != b'=').map_or(0, |i| i + 1);
+    STANDARD_NO_PAD.decode(&value[..end]).is_ok_and(|plain| plain.contains(&b':'))
+}
+
+fn nhs(value: &[u8]) -> bool {
+    let Some((digits, 10)) = digits::<10>(value) else { return false };
+    let sum: u32 = digits[..9].iter().zip((2..=10u32).rev()).map(|(d, w)| u32::from(*d) * w).sum();
+    (11 - sum % 11) % 11 == u32::from(digits[9])
+}
+
+fn cpf(value: &[u8]) -> bool {
+    let Some((digits, 11)) = digits::<11>(value) else { return false };
+    let check = |n: usize| {
+        let sum: u32 = digits[..n].iter().zip((2..=n as u32 + 1).rev()).map(|(d, w)| u32::from(*d) * w).sum();
+        (sum * 10 % 11) % 10 == u32::from(digits[n])
+    };
+    !digits[1..].iter().all(|d| *d == digits[0]) && check(9) && check(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: one true and one nearly true value for each validator. Guarantee: only the true one passes.
+    #[test]
+    fn each_validator_tells_true_from_nearly_true() {
+        for (validator, good, bad) in [
+            (Validator::Card, "4111 1111 1111 1111", "4111 1111 1111 1112"),
+            (Validator::Card, "371449635398431", "1732000000000000000"),
+            (Validator::Ssn, "219-09-9999", "666-12-3456"),
+            (Validator::Iban, "GB82 WEST 1234 5698 7654 32", "GB82 WEST 1234 5698 7654 33"),
+            (Validator::Ipv4, "203.0.113.9", "127.0.0.1"),
+            (Validator::Ipv4, "10.1.2.3", "300.1.2.3"),
+            (Validator::Ipv6, "2001:db8::1", "::1"),
+            (Validator::Mac, "00:1b:44:11:3a:b7", "ff:ff:ff:ff:ff:ff"),
+            (Validator::Phone, "+1 212 555 0123", "+1 23"),
+            (Validator::Random, "a8F3kq0Z", "aaaaaaaa"),
+            (Validator::Email, "a@example.com", "getty@tty1.service"),
+            (Validator::Basic, "dXNlcjpwYXNz", "aGVsbG8="),
+            (Validator::Nhs, "943 476 5919", "943 476 5918"),
+            (Validator::Cpf, "529.982.247-25", "529.982.247-26"),
+        ] {
+            assert!(validator.check(good.as_bytes()), "{validator:?} {good}");
+            assert!(!validator.check(bad.as_bytes()), "{validator:?} {bad}");
+        }
+    }
+}
