@@ -17,7 +17,6 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /portcullis /usr/local/bin/portcullis
 COPY --from=build --chown=65532:65532 /empty /var/lib/portcullis
-COPY rules /etc/portcullis/rules
 USER 65532:65532
 WORKDIR /var/lib/portcullis
 VOLUME /var/lib/portcullis
