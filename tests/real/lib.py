@@ -178,7 +178,7 @@ def gate_binary():
 class Gate:
     """One gate on free loopback ports. With BED_STAND_IN set, a Collector stands in: the bed then tests itself."""
 
-    def __init__(self, destination, protocol="grpc", name="gate", quota=2 << 30):
+    def __init__(self, destination, protocol="grpc", name="gate", quota=2 << 30, mismatch="reject"):
         self.name, self.process = name, None
         self.data = scratch() / f"{name}-data"
         self.data.mkdir(exist_ok=True)
@@ -192,6 +192,7 @@ class Gate:
         values = {
             "GRPC": self.grpc, "HTTP": self.http, "METRICS": self.metrics, "ADMIN": self.admin, "SECRET": SECRET,
             "CATALOGUE": HERE / "tenants.yaml", "DATA": self.data, "QUOTA": quota, "PROTOCOL": protocol, "DESTINATION": destination,
+            "MISMATCH": mismatch,
         }
         for key, value in values.items():
             text = text.replace(f"@{key}@", str(value))
@@ -325,8 +326,10 @@ def spill(texts, limit=20):
 # ---- what the senders send
 
 
-def cases(count):
+def cases(count, mismatch="reject"):
     """Who sends: how the tenant is said, and whose data it is (`tenant`), or why it must not arrive (`rejected`)."""
+    # A token of Acme on data that is declared to be Globex's: rejected, or kept as the token's.
+    leak = {"rejected": "tenant_mismatch"} if mismatch == "reject" else {"tenant": "acme"}
     t = TENANTS
     return [
         {"name": "token", "tenant": "acme", "headers": {"authorization": f"Bearer {token(t['acme'])}"}, "resource": {}, "count": count},
@@ -336,8 +339,7 @@ def cases(count):
         {"name": "braces", "tenant": "acme", "headers": {}, "resource": {"org_id": "{" + t["acme"] + "}"}, "count": count},
         {"name": "slug", "tenant": "globex", "headers": {}, "resource": {"tenant": "globex"}, "count": count},
         {"name": "agreed", "tenant": "acme", "headers": {"authorization": f"Bearer {token(t['acme'])}"}, "resource": {"tenant.id": t["acme"]}, "count": count},
-        # A token of Acme on data that is declared to be Globex's: the injected leak.
-        {"name": "leak", "rejected": "tenant_mismatch", "headers": {"authorization": f"Bearer {token(t['acme'])}"}, "resource": {"tenant_id": t["globex"]}, "count": count},
+        {"name": "leak", **leak, "headers": {"authorization": f"Bearer {token(t['acme'])}"}, "resource": {"tenant_id": t["globex"]}, "count": count},
         {"name": "unknown", "rejected": "unknown_tenant", "headers": {}, "resource": {"tenant_id": t["nobody"]}, "count": count},
         {"name": "deleted", "rejected": "deleted_tenant", "headers": {}, "resource": {"account_id": t["vandelay"]}, "count": count},
         {"name": "none", "rejected": "missing_tenant", "headers": {}, "resource": {}, "count": count},

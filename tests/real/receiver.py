@@ -31,10 +31,10 @@ class Request:
 
 
 class Receiver:
-    """Listens on two free loopback ports. `fail` may return a status to refuse with, for a (signal, headers)."""
+    """Listens on two free loopback ports. While `refuse` is set it answers that it is not available."""
 
     def __init__(self, on_request=None):
-        self.requests, self.on_request = [], on_request
+        self.requests, self.on_request, self.refuse = [], on_request, False
         self.lock = threading.Lock()
         size = 64 << 20
         self.server = grpc.server(
@@ -71,6 +71,8 @@ class Receiver:
                 self.requests.append(request)
 
     def _grpc(self, signal, body, context, response):
+        if self.refuse:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "come again")
         headers = {k: v for k, v in context.invocation_metadata() if isinstance(v, str)}
         self._keep(Request(signal, "grpc", headers, body))
         return response()
@@ -88,6 +90,8 @@ class Receiver:
                     body = gzip.decompress(body)
                 signal = self.path.rsplit("/", 1)[-1]
                 status = 200 if signal in SERVICES and self.headers.get("content-type", "").startswith("application/x-protobuf") else 400
+                if receiver.refuse:
+                    status = 503
                 if status == 200:
                     receiver._keep(Request(signal, "http", {k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(status)

@@ -94,8 +94,8 @@ func send(ctx context.Context, j job, protocol string, c tenant) error {
 		record.SetTimestamp(time.Now())
 		record.SetEventName("bed.event")
 		record.SetSeverity(otellog.SeverityInfo)
-		record.SetBody(otellog.MapValue(otellog.String("said", value(n)), otellog.Slice("raw", otellog.BytesValue([]byte(value(n))))))
-		record.AddAttributes(otellog.String("bed.id", id("logs", "", n)), otellog.String("note", value(n)))
+		record.SetBody(attribute.MapValue(attribute.String("said", value(n)), attribute.Slice("raw", attribute.ByteSliceValue([]byte(value(n))))))
+		record.AddAttributes(attribute.String("bed.id", id("logs", "", n)), attribute.String("note", value(n)))
 		logger.Emit(ctx, record)
 	}
 	if err := loggers.Shutdown(ctx); err != nil {
