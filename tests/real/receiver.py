@@ -31,10 +31,10 @@ class Request:
 
 
 class Receiver:
-    """Listens on two free loopback ports. While `refuse` is set it answers that it is not available."""
+    """Listens on two free loopback ports. `refuse`: answers that it is not available. `partial`: keeps log records, and says that it turned one away."""
 
     def __init__(self, on_request=None):
-        self.requests, self.on_request, self.refuse = [], on_request, False
+        self.requests, self.on_request, self.refuse, self.partial = [], on_request, False, False
         self.lock = threading.Lock()
         size = 64 << 20
         self.server = grpc.server(
@@ -75,6 +75,8 @@ class Receiver:
             context.abort(grpc.StatusCode.UNAVAILABLE, "come again")
         headers = {k: v for k, v in context.invocation_metadata() if isinstance(v, str)}
         self._keep(Request(signal, "grpc", headers, body))
+        if self.partial and signal == "logs":
+            return response(partial_success={"rejected_log_records": 1, "error_message": "too old"})
         return response()
 
     def _handler(self):
