@@ -191,7 +191,7 @@ class Gate:
         text = (HERE / "gate.yaml.in").read_text()
         values = {
             "GRPC": self.grpc, "HTTP": self.http, "METRICS": self.metrics, "ADMIN": self.admin, "SECRET": SECRET,
-            "CATALOGUE": HERE / "tenants.yaml", "DATA": self.data, "QUOTA": quota, "PROTOCOL": protocol, "DESTINATION": destination,
+            "CATALOGUE": HERE / "tenants.yaml", "DATA": self.data, "QUOTA": quota, "PROTOCOL": "grpc" if protocol == "grpc" else "http/protobuf", "DESTINATION": destination,
             "MISMATCH": mismatch,
         }
         for key, value in values.items():
