@@ -27,7 +27,12 @@ impl ConfigArgs {
     /// # Errors
     /// As [`Document::load`].
     pub fn load(&self, environment: Environment) -> Result<Document, ConfigErrors> {
-        Document::load(&self.files, &self.sets, Options { environment, ..Options::default() })
+        let mut sets = self.sets.clone();
+        if self.files.is_empty() {
+            // Without a file nothing says which tenants there are: look, count, and let through.
+            sets.insert(0, "identity.mode=observe".into());
+        }
+        Document::load(&self.files, &sets, Options { environment, ..Options::default() })
     }
 }
 

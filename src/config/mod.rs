@@ -12,6 +12,7 @@ mod node;
 mod print;
 mod reference;
 mod secret;
+mod settings;
 pub mod watch;
 mod yaml;
 
@@ -21,6 +22,7 @@ pub use interpolate::Environment;
 pub use print::{hash, print_config, to_yaml};
 pub use reference::{reference_markdown, schema};
 pub use secret::Secret;
+pub use settings::{Config, Process};
 
 #[cfg(test)]
 mod tests;

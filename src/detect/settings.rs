@@ -133,7 +133,7 @@ pub struct Mapping {
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FindingsFile {
-    /// Where. Default ./portcullis-data/findings.ndjson.
+    /// Where; a bare name stands in the data directory. Default: `findings.ndjson`.
     pub file: PathBuf,
     /// Size at which it is rotated, in bytes. Default 67108864.
     pub max_bytes: u64,
@@ -199,6 +199,6 @@ impl Default for Mapping {
 
 impl Default for FindingsFile {
     fn default() -> Self {
-        FindingsFile { file: PathBuf::from("./portcullis-data/findings.ndjson"), max_bytes: 64 << 20 }
+        FindingsFile { file: PathBuf::from("findings.ndjson"), max_bytes: 64 << 20 }
     }
 }

@@ -1,5 +1,9 @@
 //! The path of one request, from its bytes to the answer its client gets.
 
+pub mod gate;
+
+pub use gate::{Gate, Load};
+
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;

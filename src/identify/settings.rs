@@ -12,7 +12,8 @@ use crate::{config::Secret, limits};
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// `enforce` rejects items without a valid tenant; `observe` lets them through and counts them.
-    /// Default: `observe`.
+    /// Default: `enforce`; without any
+    /// configuration file, `observe`.
     pub mode: Mode,
     /// Bearer tokens (JWT) and the keys that verify them. Without keys, tokens are not looked at.
     pub token: TokenSettings,
@@ -88,9 +89,9 @@ impl Settings {
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// They are rejected by partial success, and kept scrubbed in quarantine.
+    #[default]
     Enforce,
     /// They go through, and are counted.
-    #[default]
     Observe,
 }
 

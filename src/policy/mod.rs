@@ -1,1 +1,1 @@
-//! policy
+//! What a batch is held against: compiled once, swapped whole.
