@@ -39,7 +39,7 @@ pub use extract::Context;
 pub use few::Few;
 pub use finding::{Class, Finding, Severity};
 pub use fingerprint::{Fingerprint, Key};
-pub use observation::Observation;
+pub use observation::{Observation, TenantState};
 pub use rules::{Directory, NoDirectory, Rules};
 pub use settings::{Allowance, DetectorName, FindingsFile, Mapping, Settings};
 pub use shard::Shard;

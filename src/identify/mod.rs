@@ -15,6 +15,7 @@ pub mod normalise;
 pub mod resolve;
 mod rfc3339;
 mod settings;
+pub mod stamp;
 pub mod token;
 mod yaml;
 
@@ -23,6 +24,7 @@ pub use catalogue::{Catalogue, CatalogueError, CatalogueSource, Isolation, Limit
 pub use normalise::{Malformed, normalise};
 pub use resolve::{Declared, Level, Reject, Resolution, Resolver, Source};
 pub use settings::{Algorithm, CatalogueSettings, Mode, OnMismatch, Settings, TokenSettings};
+pub use stamp::stamp;
 pub use token::{Claims, TokenError, Verifier};
 
 /// Nanoseconds since 1970 of an RFC 3339 date and time; `None` where the text is none.

@@ -8,6 +8,7 @@ use metrics::{SharedString, counter, gauge, histogram};
 use super::metrics::tenant_label;
 use crate::{
     batch::{Signal, TenantId},
+    identify::Reject,
     receipt::Refusal,
 };
 
@@ -17,34 +18,24 @@ pub trait Event {
     fn emit(self);
 }
 
-/// Why items were refused for good: the label `reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RejectReason {
-    /// No tenant was declared.
-    MissingTenant,
-    /// What was declared is no tenant's name.
-    MalformedTenant,
-    /// The catalogue does not know the tenant.
-    UnknownTenant,
-    /// The tenant was deleted.
-    DeletedTenant,
-    /// The tenant is suspended.
-    SuspendedTenant,
-    /// The token's tenant and the declared one differ.
-    TenantMismatch,
+/// Items that enforce mode would have rejected were let through.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemsObserved {
+    /// Their signal.
+    pub signal: Signal,
+    /// Where they went; [`TenantId::NONE`] where no tenant is named.
+    pub tenant: TenantId,
+    /// How many.
+    pub items: u64,
+    /// What they would have been rejected for.
+    pub reason: Reject,
 }
 
-impl RejectReason {
-    /// The value of the label `reason`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            RejectReason::MissingTenant => "missing_tenant",
-            RejectReason::MalformedTenant => "malformed_tenant",
-            RejectReason::UnknownTenant => "unknown_tenant",
-            RejectReason::DeletedTenant => "deleted_tenant",
-            RejectReason::SuspendedTenant => "suspended_tenant",
-            RejectReason::TenantMismatch => "tenant_mismatch",
-        }
+impl Event for ItemsObserved {
+    fn emit(self) {
+        counter!("portcullis_observed_items_total", "signal" => self.signal.as_str(),
+            "tenant_id" => tenant_label(self.tenant), "reason" => self.reason.as_str())
+        .increment(self.items);
     }
 }
 
@@ -139,7 +130,7 @@ pub struct ItemsRejected {
     /// How many.
     pub items: u64,
     /// Why.
-    pub reason: RejectReason,
+    pub reason: Reject,
 }
 
 impl Event for ItemsRejected {

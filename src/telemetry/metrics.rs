@@ -54,6 +54,11 @@ const fn histogram(name: &'static str, help: &'static str) -> Metric {
 /// Every metric of the gate. Dashboards, alerts and the reference are held against this table.
 pub const METRICS: &[Metric] = &[
     counter(
+        "portcullis_observed_items_total",
+        Unit::Count,
+        "Items let through in observe mode that enforce mode would have rejected, by reason.",
+    ),
+    counter(
         "portcullis_received_items_total",
         Unit::Count,
         "Log records, spans and data points that came in.",
@@ -192,6 +197,15 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         }
     });
     Ok(handle)
+}
+
+/// The process's own metrics: installed by the first call, shared by all gates of the process.
+///
+/// # Errors
+/// Another recorder is installed already.
+pub fn shared() -> Result<PrometheusHandle, String> {
+    static HANDLE: std::sync::OnceLock<Result<PrometheusHandle, String>> = std::sync::OnceLock::new();
+    HANDLE.get_or_init(|| install().map_err(|error| error.to_string())).clone()
 }
 
 /// Tells the recorder in use what each metric means.

@@ -88,6 +88,8 @@ pub struct GroupSpan {
     pub start: u32,
     /// Offset behind it.
     pub end: u32,
+    /// Offset behind the last of its resources' fields, and their depth; `None` without a resource.
+    pub resource: Option<(u32, u8)>,
     /// Its items.
     pub stretch: Stretch,
     /// Index of its first mark, and behind its last.
@@ -155,6 +157,7 @@ impl Visitor for Surveyor<'_> {
                 tag: at.tag as u32,
                 start: at.start as u32,
                 end: at.end as u32,
+                resource: None,
                 stretch: Stretch { first: self.items, items: 0 },
                 marks: (marks, marks),
                 scopes: (scopes, scopes),
@@ -164,8 +167,12 @@ impl Visitor for Surveyor<'_> {
     }
 
     #[inline(always)]
-    fn leave(&mut self, message: Msg, _end: usize, _depth: u8) {
-        if message.is_scope() {
+    fn leave(&mut self, message: Msg, end: usize, depth: u8) {
+        if message == Msg::Resource {
+            if let Some(group) = self.survey.groups.last_mut() {
+                group.resource = Some((end as u32, depth));
+            }
+        } else if message.is_scope() {
             if let Some(scope) = self.survey.scopes.last_mut() {
                 scope.items = self.items - scope.first;
             }

@@ -97,6 +97,20 @@ impl fmt::Display for Reason {
     }
 }
 
+impl From<crate::identify::Reject> for Reason {
+    fn from(reject: crate::identify::Reject) -> Self {
+        use crate::identify::Reject;
+        match reject {
+            Reject::MissingTenant => Reason::MissingTenant,
+            Reject::MalformedTenant => Reason::MalformedTenant,
+            Reject::UnknownTenant => Reason::UnknownTenant,
+            Reject::DeletedTenant => Reason::DeletedTenant,
+            Reject::SuspendedTenant => Reason::SuspendedTenant,
+            Reject::TenantMismatch => Reason::TenantMismatch,
+        }
+    }
+}
+
 impl FromStr for Reason {
     type Err = String;
 

@@ -18,7 +18,7 @@ fn events_count_themselves() {
         describe();
         ItemsReceived { signal, tenant, items: 3 }.emit();
         BatchAccepted { signal, tenant, items: 2 }.emit();
-        ItemsRejected { signal, tenant, items: 1, reason: RejectReason::DeletedTenant }.emit();
+        ItemsRejected { signal, tenant, items: 1, reason: crate::identify::Reject::DeletedTenant }.emit();
         ItemsDropped { signal, tenant, items: 4, reason: DropReason::Sample }.emit();
         let refusal = Refusal::TooLarge("too large".into());
         RequestRefused { signal, protocol: Protocol::Grpc, refusal: &refusal }.emit();

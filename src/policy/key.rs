@@ -1,0 +1,57 @@
+//! The key of all pseudonyms: from the configuration, or made once and kept in the data directory.
+
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+
+use aws_lc_rs::rand;
+
+use crate::{
+    config::{Config, Secret},
+    scrub::MasterKey,
+};
+
+const FILE: &str = "master.key";
+const BYTES: usize = 32;
+
+/// Reads the master key, or makes one.
+///
+/// # Errors
+/// Says which file could not be read or written, or that the key is too short.
+pub fn master(config: &Config) -> Result<MasterKey, String> {
+    let settings = &config.scrub;
+    let given = (!settings.master_key.is_empty()).then_some(&settings.master_key);
+    let secret = Secret::resolve(given, settings.master_key_file.as_deref())
+        .map_err(|error| format!("scrub.master_key: {error}"))?;
+    match secret {
+        Some(secret) => MasterKey::new(secret.expose().as_bytes(), settings.key_epoch)
+            .map_err(|error| format!("scrub.master_key: {error}")),
+        None => {
+            let path = config.buffer.directory.join(FILE);
+            let bytes = kept(&path).map_err(|error| {
+                format!(
+                    "{}: {error}; the gate keeps its pseudonym key there, or give scrub.master_key_file",
+                    path.display()
+                )
+            })?;
+            MasterKey::new(&bytes, settings.key_epoch).map_err(|error| format!("{}: {error}", path.display()))
+        }
+    }
+}
+
+fn kept(path: &Path) -> std::io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut key = vec![0; BYTES];
+    rand::fill(&mut key).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
+    // Written aside and renamed: a crash leaves no short key behind.
+    let aside = path.with_extension("new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    Ok(key)
+}
