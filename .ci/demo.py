@@ -3,7 +3,14 @@
 import json
 import sys
 
-CLASSES = {"token_tenant_mismatch", "trace_tenant_crossing", "cross_tenant_read", "deleted_tenant_active"}
+CLASSES = {
+    "token_tenant_mismatch",
+    "metric_tenant_mismatch",
+    "trace_tenant_crossing",
+    "cross_tenant_read",
+    "cross_tenant_attempt",
+    "deleted_tenant_active",
+}
 
 
 def total(value):
@@ -26,6 +33,7 @@ if numbers["received"] != numbers["delivered"] + numbers["rejected"] + numbers["
     wrong.append("received is not delivered + rejected + dropped_by_policy")
 wrong += [f"{key} is 0" for key in ("received", "delivered", "rejected", "redacted") if numbers[key] <= 0]
 wrong += [f"no finding of the class {name}" for name in sorted(CLASSES - classes)]
+wrong += summary.get("wrong", [])
 for what in wrong:
     print("FAIL", what)
 sys.exit(bool(wrong))
