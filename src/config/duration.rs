@@ -32,7 +32,7 @@ fn expected() -> String {
     "expected a whole number and a unit, one of ms, s, m, h, d (for example 500ms or 10s)".into()
 }
 
-/// Serde's half: writes [`format`].
+/// Serde's half: writes [`format()`].
 ///
 /// # Errors
 /// The serializer's own.

@@ -6,7 +6,7 @@
 //! 2. [`resolve`]: claim, headers and attributes, against the [`Catalogue`], give a [`Resolution`]. Pure.
 //! 3. [`admit`]: the tenant's quota.
 //!
-//! [`normalise`] turns every written form of a tenant into a [`TenantId`](crate::batch::TenantId).
+//! [`normalise()`] turns every written form of a tenant into a [`TenantId`](crate::batch::TenantId).
 
 pub mod admit;
 pub mod catalogue;

@@ -2,7 +2,7 @@
 //!
 //! A body stays raw bytes. Its share of the in-flight budget is reserved before it is read, its size is held
 //! to the limit on the wire and again while it is decompressed, and the reply says only what
-//! [`Intake`](crate::gateway::Intake) answered: nothing is acknowledged here.
+//! [`Intake`] answered: nothing is acknowledged here.
 
 mod body;
 mod cors;

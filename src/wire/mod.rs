@@ -4,7 +4,7 @@
 //! - [`mod@walk`]: the strict walker, which visits every field of every message.
 //! - [`edit`]: edits at offsets, and the one pass that applies them and mends enclosing lengths.
 //! - [`view`]: typed, allocation-free reading of bytes that the walker has passed.
-//! - [`mod@survey`] and [`split`]: where tenants are declared; one request for each tenant; joining.
+//! - [`mod@survey`] and [`mod@split`]: where tenants are declared; one request for each tenant; joining.
 //! - [`json`]: OTLP/JSON to protobuf and back, by the same table.
 //! - [`put`] and [`varint`]: the primitives.
 
