@@ -22,7 +22,7 @@ use crate::{
 pub struct RedactArgs {
     /// Files; without any, standard input
     #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    pub inputs: Vec<PathBuf>,
     /// Lines are JSON objects: keep the value of the first key, scrub that of the second, leave out the rest
     #[arg(long, value_name = "ID,TEXT", value_parser = pair)]
     pub jsonl: Option<(String, String)>,
@@ -61,10 +61,10 @@ pub fn run(args: &RedactArgs) -> Result<Code, Failure> {
     let out = BufWriter::with_capacity(limits::REDACT_BUFFER_BYTES, io::stdout().lock());
     let mut redactor = Redactor::new(&scrubber, args.jsonl.clone(), out);
     let mut result = Ok(());
-    if args.files.is_empty() {
+    if args.inputs.is_empty() {
         result = redactor.all("stdin", io::stdin().lock());
     }
-    for path in &args.files {
+    for path in &args.inputs {
         let name = path.display().to_string();
         let opened = File::open(path).map_err(|error| Failure::io(&name, &error));
         result = result.and_then(|()| redactor.all(&name, opened?));
