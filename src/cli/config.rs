@@ -125,6 +125,8 @@ mod tests {
     struct Sample {
         /// A size, in bytes.
         size_bytes: u64,
+        /// Set where there is no file.
+        identity: serde_json::Value,
     }
 
     fn args(sets: &[&str]) -> ConfigArgs {
