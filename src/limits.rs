@@ -239,6 +239,17 @@ pub const PROMETHEUS_TIMEOUT_SECONDS: u64 = 30;
 /// Buckets that an exponential histogram is shown with, by default.
 pub const PROMETHEUS_EXPONENTIAL_BUCKETS: usize = 32;
 
+// Command line
+
+/// Longest line that `redact` takes, in bytes.
+pub const REDACT_LINE_BYTES: usize = 64 * MIB;
+/// Longest private key that `redact` takes as one, in bytes.
+pub const REDACT_BLOCK_BYTES: usize = 64 * 1024;
+/// Bytes that `redact` reads and writes at once.
+pub const REDACT_BUFFER_BYTES: usize = 256 * 1024;
+/// Longest text that `explain` takes, in bytes.
+pub const EXPLAIN_BYTES: usize = MIB;
+
 const _: () = assert!(TRANSFORM_DEPTH * 3 + 10 < DEPTH);
 const _: () = assert!(RESPONSE_BYTES < REQUEST_BYTES);
 const _: () = assert!(REQUEST_BYTES < RECORD_BYTES);

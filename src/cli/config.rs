@@ -50,6 +50,24 @@ pub struct ValidateArgs {
     pub deny_warnings: bool,
 }
 
+impl ValidateArgs {
+    /// Where references get their values.
+    pub fn environment(&self) -> Environment {
+        if self.no_environment { Environment::Unresolved } else { Environment::Process }
+    }
+}
+
+/// What a validation comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be used.
+    Valid,
+    /// It can be used, but for warnings, which are denied.
+    Denied,
+    /// It cannot be used.
+    Invalid,
+}
+
 /// The options of `portcullis schema`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SchemaArgs {
@@ -59,23 +77,25 @@ pub struct SchemaArgs {
 }
 
 /// `validate`: decodes the configuration and compiles it with `compile`, which returns warnings.
-/// The answer is the text for people and whether all is well.
+/// The answer is the text for people and the verdict.
 pub fn validate<T: DeserializeOwned>(
     args: &ValidateArgs,
     compile: impl FnOnce(&T, &Document) -> Result<Vec<ConfigError>, Vec<ConfigError>>,
-) -> (String, bool) {
-    let environment = if args.no_environment { Environment::Unresolved } else { Environment::Process };
-    let compiled = args.config.load(environment).and_then(|document| {
+) -> (String, Verdict) {
+    let compiled = args.config.load(args.environment()).and_then(|document| {
         let config = document.decode::<T>()?;
         compile(&config, &document).map_err(ConfigErrors)
     });
     match compiled {
-        Err(errors) => (errors.0.iter().map(|error| format!("error: {error}\n")).collect(), false),
+        Err(errors) => (errors.0.iter().map(|error| format!("error: {error}\n")).collect(), Verdict::Invalid),
         Ok(warnings) => {
             let mut text: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-            let good = warnings.is_empty() || !args.deny_warnings;
-            text.push_str(if good { "the configuration is valid\n" } else { "warnings are denied\n" });
-            (text, good)
+            if args.deny_warnings && !warnings.is_empty() {
+                text.push_str("error: warnings are denied\n");
+                return (text, Verdict::Denied);
+            }
+            text.push_str("the configuration is valid\n");
+            (text, Verdict::Valid)
         }
     }
 }
@@ -105,6 +125,8 @@ mod tests {
     struct Sample {
         /// A size, in bytes.
         size_bytes: u64,
+        /// Set where there is no file.
+        identity: serde_json::Value,
     }
 
     fn args(sets: &[&str]) -> ConfigArgs {
@@ -116,13 +138,19 @@ mod tests {
     fn validation_has_a_verdict() {
         let mut validation = ValidateArgs { config: args(&["size_bytes=1"]), ..ValidateArgs::default() };
         let warn = |_: &Sample, _: &Document| Ok(vec![ConfigError::new("small")]);
-        assert!(validate::<Sample>(&validation, |_, _| Ok(Vec::new())).1);
-        assert!(validate(&validation, warn).1);
+        assert_eq!(validate::<Sample>(&validation, |_, _| Ok(Vec::new())).1, Verdict::Valid);
+        assert_eq!(validate(&validation, warn).1, Verdict::Valid);
         validation.deny_warnings = true;
-        assert_eq!(validate(&validation, warn), ("warning: small\nwarnings are denied\n".into(), false));
+        assert_eq!(
+            validate(&validation, warn),
+            ("warning: small\nerror: warnings are denied\n".into(), Verdict::Denied)
+        );
         validation.config = args(&["size=1"]);
-        let (text, good) = validate::<Sample>(&validation, |_, _| Ok(Vec::new()));
-        assert!(!good && text.starts_with("error: --set: size: unknown field"), "{text}");
+        let (text, verdict) = validate::<Sample>(&validation, |_, _| Ok(Vec::new()));
+        assert!(
+            verdict == Verdict::Invalid && text.starts_with("error: --set: size: unknown field"),
+            "{text}"
+        );
     }
 
     /// Scenario: the effective configuration and its schema. Guarantee: both name the key.

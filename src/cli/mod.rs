@@ -1,3 +1,172 @@
 //! The verbs of the command line.
+//!
+//! Every verb answers with a [`Code`]; what people read of an error goes to stderr. Values of the data
+//! and secrets are in no message.
 
+pub mod check;
 pub mod config;
+pub mod explain;
+mod panic;
+pub mod quarantine;
+pub mod redact;
+pub mod rules;
+pub mod scan;
+pub mod serve;
+
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, ConfigErrors};
+
+/// The gate in front of a multi-tenant company's telemetry.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portcullis",
+    version,
+    about = "The gate in front of a multi-tenant company's telemetry: verified tenants, no personal data, leaks found",
+    after_help = "Exit codes: 0 all is well, 1 something was found or failed, 2 wrong usage or configuration, \
+                  3 not all data was safe at a stop."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the gate
+    Serve(serve::ServeArgs),
+    /// Check a configuration and everything it names
+    Validate(config::ValidateArgs),
+    /// Run the examples that rules carry
+    Test(rules::TestArgs),
+    /// Replace personal data and secrets in text, line by line
+    Redact(redact::RedactArgs),
+    /// Say what the rules find in a text, and why
+    Explain(explain::ExplainArgs),
+    /// Look for one tenant's data under another in a recorded stream
+    Scan(scan::ScanArgs),
+    /// What was rejected: list it, send it again, remove it
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
+    /// Print the configuration in force: defaults and files, secrets hidden
+    PrintConfig(config::ConfigArgs),
+    /// Print the JSON Schema of the configuration, or its reference page
+    Schema(config::SchemaArgs),
+}
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// All is well.
+    Ok = 0,
+    /// Something was found, or did not work.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// Not everything that was acknowledged is safe.
+    Unsafe = 3,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// Why a verb could not do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What the program ends with.
+    pub code: Code,
+    /// For people: one line a mistake. Empty where there is nothing to say.
+    pub text: String,
+}
+
+impl Failure {
+    /// The command line is wrong.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Failure { code: Code::Usage, text: text.into() }
+    }
+
+    /// Something did not work.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Failure { code: Code::Failed, text: text.into() }
+    }
+
+    /// Reading or writing `what` did not work. A reader that has gone away is no mistake.
+    pub fn io(what: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure { code: Code::Ok, text: String::new() };
+        }
+        Failure::failed(format!("{what}: {error}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Failure::usage(errors.to_string())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Failure::usage(error.to_string())
+    }
+}
+
+/// Parses the command line of this process and runs its verb.
+pub fn run() -> ExitCode {
+    panic::install();
+    let code = act(&Cli::parse().verb).unwrap_or_else(|failure| {
+        for line in failure.text.lines() {
+            say(&format!("error: {line}"));
+        }
+        failure.code
+    });
+    code.into()
+}
+
+fn act(verb: &Verb) -> Result<Code, Failure> {
+    match verb {
+        Verb::Serve(args) => serve::run(args),
+        Verb::Validate(args) => {
+            let (text, verdict) =
+                config::validate(args, |config, document| check::check(config, document, args.environment()));
+            match verdict {
+                config::Verdict::Valid => return show(&text).map(|()| Code::Ok),
+                _ => text.lines().for_each(say),
+            }
+            Ok(if verdict == config::Verdict::Denied { Code::Failed } else { Code::Usage })
+        }
+        Verb::Test(args) => rules::run(args),
+        Verb::Redact(args) => redact::run(args),
+        Verb::Explain(args) => explain::run(args),
+        Verb::Scan(args) => scan::run(args),
+        Verb::Quarantine(verb) => quarantine::run(verb),
+        Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),
+        Verb::Schema(args) => show(&config::describe::<Config>(args)).map(|()| Code::Ok),
+    }
+}
+
+/// Writes a text to stdout.
+fn show(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::io("stdout", &error))
+}
+
+/// Writes a line to stderr; where nobody reads it, it is lost.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -60,7 +60,9 @@ pub(super) fn decode<T: DeserializeOwned>(
             }
         }
         // A part that was left out may be missed: that is a mistake only of ours.
-        let follows = message.starts_with("missing field") && (left_out || !errors.is_empty());
+        let missed =
+            message.starts_with("missing field") || message.ends_with("expected map with a single key");
+        let follows = missed && (left_out || !errors.is_empty());
         if !follows || errors.is_empty() {
             errors.push(describe(document, root, &absolute, &message, value.pointer(&relative)));
         }

@@ -1,0 +1,90 @@
+//! `test`: runs the examples of rules, as a test runner does.
+
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+
+use super::{Code, Failure, config::ConfigArgs, show};
+use crate::{
+    config::{Config, Environment, read_text},
+    limits,
+    scrub::{ExampleFailure, Pack, PackError, Scrubber, pack, run_examples},
+};
+
+/// The options of `portcullis test`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TestArgs {
+    /// Rule packs to test, alone and together; without any, those that the configuration names
+    #[arg(value_name = "PACK")]
+    pub packs: Vec<PathBuf>,
+    /// Say only what failed
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The configuration or a pack cannot be used.
+pub fn run(args: &TestArgs) -> Result<Code, Failure> {
+    let packs = packs(args)?;
+    let report = run_examples(&packs).map_err(unusable)?;
+    let mut failures: BTreeMap<(&str, &str), Vec<&ExampleFailure>> = BTreeMap::new();
+    for failure in &report.failures {
+        failures.entry((&failure.file, &failure.rule)).or_default().push(failure);
+    }
+    let mut text = String::new();
+    for pack in &packs {
+        let rules = pack.rules.iter().map(|(rule, _)| (&rule.id, rule.matches.len() + rule.no_match.len()));
+        let keys = pack.keys.iter().map(|(rule, _)| (&rule.id, rule.matches.len() + rule.no_match.len()));
+        for (id, examples) in rules.chain(keys) {
+            match failures.get(&(pack.file.as_str(), id.as_str())) {
+                Some(failed) => {
+                    let _ = writeln!(text, "FAILED  {id}");
+                    failed.iter().for_each(|failure| tell(&mut text, failure));
+                }
+                None if args.quiet => {}
+                None if examples == 0 => _ = writeln!(text, "ok      {id} (no examples)"),
+                None => _ = writeln!(text, "ok      {id} ({examples} examples)"),
+            }
+        }
+    }
+    let failed = failures.len();
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    let _ = writeln!(
+        text,
+        "\n{verdict}: {} rules, {} examples; {failed} rules failed in {} examples",
+        report.rules,
+        report.examples,
+        report.failures.len()
+    );
+    show(&text)?;
+    Ok(if failed == 0 { Code::Ok } else { Code::Failed })
+}
+
+fn packs(args: &TestArgs) -> Result<Vec<Pack>, Failure> {
+    if args.packs.is_empty() {
+        let config: Config = args.config.load(Environment::Process)?.decode()?;
+        return Scrubber::packs(&config.scrub).map_err(unusable);
+    }
+    let read = |path: &PathBuf| {
+        let text = read_text(path, limits::PACK_BYTES)?;
+        pack::read(&path.display().to_string(), &text).map_err(unusable)
+    };
+    args.packs.iter().map(read).collect()
+}
+
+fn unusable(error: PackError) -> Failure {
+    Failure::usage(error.to_string())
+}
+
+fn tell(text: &mut String, failure: &ExampleFailure) {
+    let ExampleFailure { file, line, number, .. } = failure;
+    let (list, what) = if failure.expected {
+        ("match", "the rule finds nothing in it")
+    } else {
+        ("no_match", "the rule finds something in it")
+    };
+    let _ = writeln!(text, "        {file}:{line}: {list} {number}: {what}");
+}

@@ -1,0 +1,264 @@
+//! The program as people run it: its verbs, what they say and how they end.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// Runs the program in `directory` with `input` on its standard input.
+fn portcullis(directory: &Path, args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(args)
+        .current_dir(directory)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that ends before it has read everything is judged by its code.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Exit code, standard output and standard error.
+fn run(directory: &Path, args: &[&str], input: &str) -> (i32, String, String) {
+    let output = portcullis(directory, args, input);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn file(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Scenario: validation of what there is without a file. Guarantee: valid, code 0, quiet on stderr.
+#[test]
+fn the_defaults_are_valid() {
+    let here = folder();
+    let (code, out, err) = run(here.path(), &["validate", "--deny-warnings"], "");
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "the configuration is valid\n", ""));
+}
+
+/// Scenario: misspelt keys. Guarantee: code 2; file, line, column and what was probably meant.
+#[test]
+fn a_misspelt_key_is_shown_where_it_stands() {
+    let here = folder();
+    file(here.path(), "portcullis.yaml", "identity:\n  mod: enforce\nbufer: {}\n");
+    let (code, out, err) = run(here.path(), &["validate", "--config", "portcullis.yaml"], "");
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(
+        err.contains("portcullis.yaml:2:3: identity.mod: unknown field; did you mean \"mode\"?"),
+        "{err}"
+    );
+    assert!(err.contains("portcullis.yaml:3:1: bufer: unknown field; did you mean \"buffer\"?"), "{err}");
+    for verb in ["print-config", "serve", "test", "redact", "explain"] {
+        let (code, _, err) = run(here.path(), &[verb, "--config", "portcullis.yaml"], "");
+        assert!(code == 2 && err.contains("portcullis.yaml:2:3"), "{verb}: {code} {err}");
+    }
+}
+
+/// Scenario: well-formed settings that do not fit together, in every section. Guarantee: all of them are
+/// told at once, with their places.
+#[test]
+fn every_section_is_compiled() {
+    let here = folder();
+    let text = "\
+receivers:
+  http: { endpoint: \"127.0.0.1:4317\" }
+identity:
+  aliases: []
+  catalogue: { file: missing.yaml }
+transforms:
+  - { name: t, do: [ { remove: tenant_id } ] }
+detect:
+  system_tenant: nobody
+scrub:
+  disable: [emial]
+buffer:
+  tenant_share: 2
+destinations:
+  - { name: far, endpoint: \"ftp://x\" }
+routes:
+  - { destinations: [fra] }
+telemetry:
+  log: { level: \"portcullis=loud\" }
+";
+    file(here.path(), "p.yaml", text);
+    let (code, _, err) = run(here.path(), &["validate", "-c", "p.yaml"], "");
+    assert_eq!(code, 2, "{err}");
+    for expected in [
+        "p.yaml:2:21: receivers.http.endpoint: the same address as receivers.grpc.endpoint",
+        "p.yaml:4:12: identity.aliases: empty",
+        "identity.catalogue.file: missing.yaml",
+        "p.yaml:7:",
+        "p.yaml:9:18: detect.system_tenant",
+        "did you mean email?",
+        "p.yaml:13:17: buffer.tenant_share: expected more than 0",
+        "destination `far`: endpoint",
+        "telemetry.log.level: expected a level",
+    ] {
+        assert!(err.contains(expected), "{expected:?} is not in\n{err}");
+    }
+    assert!(!err.contains("loud"), "{err}");
+}
+
+/// Scenario: a catalogue and a pack with mistakes of their own. Guarantee: shown in their own files.
+#[test]
+fn mistakes_in_other_files_are_shown_there() {
+    let here = folder();
+    file(here.path(), "tenants.yaml", "tenants:\n  - id: not-a-uuid\n");
+    let pack = "rules:\n  - { id: x, type: X1, severity: low, pattern: '(', match: [], no_match: [] }\n";
+    file(here.path(), "pack.yaml", pack);
+    let sets = ["--set", "identity.catalogue.file=tenants.yaml", "--set", "scrub.packs=[pack.yaml]"];
+    let (code, _, err) = run(here.path(), &[&["validate"], &sets[..]].concat(), "");
+    assert!(code == 2 && err.contains("tenants.yaml:2:") && err.contains("pack.yaml:2:"), "{code} {err}");
+}
+
+/// Scenario: a reference to the environment that is not set. Guarantee: an error, but for
+/// `--no-environment`.
+#[test]
+fn the_environment_can_be_left_out() {
+    let here = folder();
+    file(here.path(), "p.yaml", "buffer: { directory: \"${env:PORTCULLIS_TEST_UNSET}\" }\n");
+    let (code, _, err) = run(here.path(), &["validate", "-c", "p.yaml"], "");
+    assert!(code == 2 && err.contains("PORTCULLIS_TEST_UNSET"), "{code} {err}");
+    assert_eq!(run(here.path(), &["validate", "-c", "p.yaml", "--no-environment"], "").0, 0);
+}
+
+/// Scenario: what works but is hardly meant. Guarantee: a warning; code 1 only where warnings are denied.
+#[test]
+fn warnings_can_be_denied() {
+    let here = folder();
+    let args = ["validate", "--set", "identity.mode=enforce"];
+    let (code, out, _) = run(here.path(), &args, "");
+    assert!(code == 0 && out.contains("warning: --set: identity.mode"), "{code} {out}");
+    let (code, _, err) = run(here.path(), &[&args[..], &["--deny-warnings"]].concat(), "");
+    assert!(code == 1 && err.contains("warnings are denied"), "{code} {err}");
+}
+
+/// Scenario: a secret in the configuration. Guarantee: it is in nothing that is printed.
+#[test]
+fn secrets_are_not_printed() {
+    let here = folder();
+    let secret = "correct-horse-battery-staple-0123456789";
+    let set = format!("identity.token.secret={secret}");
+    let (code, out, err) = run(here.path(), &["print-config", "--set", &set], "");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("# hash ") && out.contains("mode: observe") && out.contains("****"), "{out}");
+    assert!(!out.contains(secret));
+}
+
+/// Scenario: the examples of the built-in rules, then of a pack that fails. Guarantee: code and lines say it.
+#[test]
+fn rules_are_tested() {
+    let here = folder();
+    let (code, out, err) = run(here.path(), &["test"], "");
+    assert!(code == 0 && out.contains("ok      email (") && out.contains("0 rules failed"), "{out}{err}");
+    let pack = "\
+rules:
+  - { id: good, type: GOOD, severity: low, pattern: 'goodness', match: ['my goodness'], no_match: ['bad'] }
+  - { id: poor, type: POOR, severity: low, pattern: 'poorness', match: ['riches'], no_match: ['poorness'] }
+";
+    file(here.path(), "pack.yaml", pack);
+    let (code, out, _) = run(here.path(), &["test", "pack.yaml"], "");
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("ok      good (2 examples)") && out.contains("FAILED  poor"), "{out}");
+    assert!(out.contains("pack.yaml:3: match 1") && out.contains("pack.yaml:3: no_match 1"), "{out}");
+    assert!(out.contains("2 rules, 4 examples; 1 rules failed in 2 examples"), "{out}");
+    let (code, _, err) = run(here.path(), &["test", "nothing.yaml"], "");
+    assert!(code == 2 && err.contains("nothing.yaml"), "{err}");
+}
+
+/// Scenario: text through `redact`. Guarantee: lines stay lines, values go, the summary is on stderr.
+#[test]
+fn text_is_redacted() {
+    let here = folder();
+    let input = "mail jane@example.com\nnothing here\n";
+    let (code, out, err) = run(here.path(), &["redact"], input);
+    assert_eq!((code, out.as_str()), (0, "mail [EMAIL]\nnothing here\n"));
+    assert!(err.contains("2 lines, 1 values found") && err.contains("1  EMAIL (redact)"), "{err}");
+    assert_eq!(run(here.path(), &["redact", "--fail-on-find", "-q"], input).0, 1);
+    assert_eq!(run(here.path(), &["redact", "--fail-on-find"], "nothing here").0, 0);
+    let path = file(here.path(), "a.log", input);
+    let (code, out, _) = run(here.path(), &["redact", "-q", path.to_str().unwrap(), "a.log"], "");
+    assert!(code == 0 && out.matches("[EMAIL]").count() == 2, "{out}");
+    let (code, _, err) = run(here.path(), &["redact", "missing.log"], "");
+    assert!(code == 1 && err.contains("missing.log"), "{err}");
+}
+
+/// Scenario: JSON lines through `redact`. Guarantee: id and scrubbed text alone come out; a bad line is
+/// named but not shown.
+#[test]
+fn json_lines_are_redacted() {
+    let here = folder();
+    let input = "{\"id\":\"a-1\",\"source\":\"x\",\"text\":\"mail jane@example.com\"}\n{\"id\":\"hush@example.com\"}\n";
+    let (code, out, err) = run(here.path(), &["redact", "--jsonl", "id,text"], input);
+    assert_eq!((code, out.as_str()), (1, "{\"id\":\"a-1\",\"text\":\"mail [EMAIL]\"}\n"));
+    assert!(err.contains("stdin:2: expected a JSON object") && !err.contains("hush"), "{err}");
+    let (code, _, err) = run(here.path(), &["redact", "--jsonl", "id"], "");
+    assert!(code == 2 && err.contains("id,text"), "{err}");
+}
+
+/// Scenario: `explain` from arguments and from stdin. Guarantee: rule, place and reason; the value only
+/// where it is asked for.
+#[test]
+fn findings_are_explained_without_values() {
+    let here = folder();
+    let text = "mail jane@example.com card 4111 1111 1111 1112";
+    let (code, out, _) = run(here.path(), &["explain", text], "");
+    assert_eq!(code, 0);
+    assert!(out.contains("found   EMAIL by rule email at bytes 5..21"), "{out}");
+    assert!(out.contains("passed  rule credit_card at bytes 27..46: the validator says no"), "{out}");
+    assert!(!out.contains("jane") && !out.contains("4111"), "{out}");
+    let (_, shown, _) = run(here.path(), &["explain", "--show-values"], &format!("{text}\n"));
+    assert!(shown.contains("\"jane@example.com\"") && shown.contains("mail [EMAIL] card"), "{shown}");
+    let (_, out, _) = run(here.path(), &["explain", "--key", "password", "--json", "hunter2"], "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["findings"][0]["by_key"], true);
+    assert!(!out.contains("hunter2"), "{out}");
+}
+
+/// Scenario: a quarantine that does not exist. Guarantee: empty, and not made by looking.
+#[test]
+fn an_empty_quarantine_is_empty() {
+    let here = folder();
+    assert_eq!(run(here.path(), &["quarantine", "list"], "").1, "the quarantine is empty\n");
+    assert_eq!(run(here.path(), &["quarantine", "list", "--json"], "").1, "[]\n");
+    for verb in [&["purge"][..], &["replay"]] {
+        assert_eq!(run(here.path(), &[&["quarantine"], verb].concat(), "").0, 0);
+    }
+    assert!(!here.path().join("portcullis-data").exists());
+    let (code, _, err) = run(here.path(), &["quarantine", "purge", "--reason", "whim"], "");
+    assert!(code == 2 && err.contains("unknown_tenant"), "{err}");
+}
+
+/// Scenario: wrong usage. Guarantee: code 2.
+#[test]
+fn wrong_usage_is_code_two() {
+    let here = folder();
+    for args in [&["serv"][..], &[], &["serve", "--cfg", "x"], &["validate", "--set", "novalue"]] {
+        assert_eq!(run(here.path(), args, "").0, 2, "{args:?}");
+    }
+    assert_eq!(run(here.path(), &["--version"], "").0, 0);
+}
+
+/// Scenario: the schema and the reference page. Guarantee: a JSON Schema; the page in `docs/` is the one
+/// that the types make (`portcullis schema --markdown > docs/config.md`).
+#[test]
+fn the_reference_is_up_to_date() {
+    let here = folder();
+    let (code, schema, _) = run(here.path(), &["schema"], "");
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert!(code == 0 && schema["properties"]["receivers"].is_object());
+    let (_, page, _) = run(here.path(), &["schema", "--markdown"], "");
+    let kept = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md")).unwrap();
+    assert!(page == kept, "docs/config.md: run `portcullis schema --markdown > docs/config.md`");
+}

@@ -1,0 +1,193 @@
+//! The gate as a process: it starts, says where it listens, takes data, follows signals, ends with its code.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, ChildStderr, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const BIN: &str = env!("CARGO_BIN_EXE_portcullis");
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A gate on free ports in a folder of its own; killed when it is dropped.
+struct Gate {
+    child: Child,
+    lines: BufReader<ChildStderr>,
+}
+
+impl Gate {
+    fn start(directory: &Path, more: &[&str]) -> Gate {
+        let mut child = Command::new(BIN)
+            .arg("serve")
+            .args(["--set", "receivers.grpc.endpoint=127.0.0.1:0"])
+            .args(["--set", "receivers.http.endpoint=127.0.0.1:0"])
+            .args(["--set", "prometheus.endpoint=127.0.0.1:0"])
+            .args(["--set", "admin.endpoint=127.0.0.1:0"])
+            .args(more)
+            .current_dir(directory)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        Gate { child, lines }
+    }
+
+    /// Reads stderr up to a line with `text`.
+    fn line(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "no line with {text:?} in\n{seen}");
+            if line.contains(text) {
+                return line;
+            }
+            seen.push_str(&line);
+        }
+    }
+
+    /// The address in a line that says where something listens.
+    fn address(&mut self, what: &str) -> String {
+        let line = self.line(what);
+        let rest = line.split_once("http://").unwrap().1;
+        rest.trim().split('/').next().unwrap().to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// The exit code, and what was still said.
+    fn end(&mut self) -> (i32, String) {
+        let begin = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => assert!(begin.elapsed() < DEADLINE, "the gate does not end"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).unwrap();
+        (status.code().unwrap_or(-1), rest)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One HTTP/1.1 exchange: the whole answer.
+fn http(address: &str, request: &str, body: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let head =
+        format!("{request} HTTP/1.1\r\nhost: gate\r\nconnection: close\r\ncontent-length: {}", body.len());
+    socket.write_all(format!("{head}\r\ncontent-type: application/json\r\n\r\n{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn logs(tenant: &str) -> String {
+    format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"tenant_id","value":{{"stringValue":"{tenant}"}}}}]}},"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"1700000000000000000","body":{{"stringValue":"mail jane@example.com"}}}}]}}]}}]}}"#
+    )
+}
+
+const KNOWN: &str = "0d6f5b8e-2a5c-4a0e-9f3b-1c2d3e4f5a6b";
+const LATER: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+
+/// Scenario: a gate without a file takes logs, is asked for its health and metrics, reads its
+/// configuration again, and is told to end. Guarantee: it listens where it says; code 0.
+#[test]
+fn a_gate_lives_and_ends() {
+    let here = tempfile::tempdir().unwrap();
+    let mut gate = Gate::start(here.path(), &[]);
+    assert!(gate.line("OTLP/gRPC").contains("http://127.0.0.1:"));
+    let otlp = gate.address("OTLP/HTTP");
+    let metrics = gate.address("Prometheus");
+    let health = gate.address("health");
+    let answer = http(&otlp, "POST /v1/logs", &logs(KNOWN));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(http(&health, "GET /livez", "").starts_with("HTTP/1.1 200"));
+    let page = http(&metrics, "GET /metrics", "");
+    assert!(page.contains("portcullis_accepted_items_total{"), "{page}");
+    gate.signal("HUP");
+    gate.line("read again");
+    gate.signal("TERM");
+    let (code, rest) = gate.end();
+    assert_eq!(code, 0, "{rest}");
+    assert!(!rest.contains("jane"), "{rest}");
+}
+
+/// Scenario: a port that is taken. Guarantee: it ends with code 1 and says which.
+#[test]
+fn a_taken_port_is_named() {
+    let here = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut gate = Gate::start(here.path(), &["--set", &format!("receivers.http.endpoint={address}")]);
+    let (code, said) = gate.end();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(&address) && said.contains("error: "), "{said}");
+}
+
+/// Scenario: a tenant that the catalogue does not know sends; then it is added, and the quarantine is
+/// replayed. Guarantee: kept, listed, scrubbed; taken and removed when it is known; purge wants `--yes`.
+#[test]
+fn the_quarantine_is_listed_replayed_and_purged() {
+    let here = tempfile::tempdir().unwrap();
+    let catalogue = here.path().join("tenants.yaml");
+    std::fs::write(&catalogue, format!("tenants:\n  - id: {KNOWN}\n    slug: known\n")).unwrap();
+    let config = "identity: { mode: enforce, catalogue: { file: tenants.yaml } }\nprocess: { reload_interval: 200ms }\n";
+    std::fs::write(here.path().join("p.yaml"), config).unwrap();
+    let mut gate = Gate::start(here.path(), &["--config", "p.yaml"]);
+    let otlp = gate.address("OTLP/HTTP");
+    gate.line("health");
+    let answer = http(&otlp, "POST /v1/logs", &logs(LATER));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("rejectedLogRecords"), "{answer}");
+
+    let quarantine = |args: &[&str]| {
+        let args = [&["quarantine"], args, &["--config", "p.yaml"]].concat();
+        let output = Command::new(BIN).args(args).current_dir(here.path()).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    let until = |args: &[&str], holds: &dyn Fn(&str) -> bool| {
+        let begin = Instant::now();
+        loop {
+            let (_, said) = quarantine(args);
+            if holds(&said) {
+                return;
+            }
+            assert!(begin.elapsed() < DEADLINE, "{said}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until(&["list"], &|said| said.contains(LATER) && said.contains("unknown_tenant"));
+    let endpoint = format!("http://{otlp}");
+    let (code, said) = quarantine(&["purge", "--reason", "unknown_tenant"]);
+    assert!(code == 2 && said.contains("--yes"), "{said}");
+
+    let both = format!("tenants:\n  - id: {KNOWN}\n    slug: known\n  - id: {LATER}\n    slug: later\n");
+    std::fs::write(&catalogue, both).unwrap();
+    until(&["replay", "--endpoint", &endpoint], &|said| said.contains("1 batches were taken and removed"));
+    until(&["list"], &|said| said.contains("the quarantine is empty"));
+
+    http(&otlp, "POST /v1/logs", &logs("11111111-2222-4333-8444-555555555555"));
+    until(&["list"], &|said| said.contains("11111111"));
+    let (code, said) = quarantine(&["purge", "--tenant", "11111111-2222-4333-8444-555555555555", "--yes"]);
+    assert!(code == 0 && said.contains("1 batches were removed"), "{said}");
+    gate.signal("INT");
+    let (code, rest) = gate.end();
+    assert_eq!(code, 0, "{rest}");
+}
