@@ -1,0 +1,2 @@
+//! The wire against prost.
+fn main() {}
