@@ -25,6 +25,8 @@ pub enum Fault {
     Json,
     /// A JSON value of a type that the field does not have.
     JsonType,
+    /// A JSON object that sets one field twice, or two members of one oneof.
+    JsonTwice,
 }
 
 impl Fault {
@@ -40,6 +42,7 @@ impl Fault {
             Fault::Size => "the request is too large",
             Fault::Json => "the text is not valid JSON",
             Fault::JsonType => "a JSON value has the wrong type",
+            Fault::JsonTwice => "a JSON object sets a field twice",
         }
     }
 }

@@ -204,13 +204,52 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
         Ok(())
     }
 
+    /// The two fields of a pair as nearly all are written: one key, then one value, nothing else. It is
+    /// then read once; any other pair is looked through for its keys first.
+    #[inline(always)]
+    fn plain(&self, at: &Leaf<'a>) -> Option<(Leaf<'a>, Leaf<'a>)> {
+        const KEY: u8 = 1 << 3 | LEN;
+        const VALUE: u8 = 2 << 3 | LEN;
+        let buf = &self.buf[..at.end];
+        if *buf.get(at.start)? != KEY {
+            return None;
+        }
+        let head = at.start + 1;
+        let (start, end) = varint::payload(buf, LEN, head, at.end).ok()?;
+        if *buf.get(end)? != VALUE {
+            return None;
+        }
+        let (from, to) = varint::payload(buf, LEN, end + 1, at.end).ok()?;
+        if to != at.end {
+            return None;
+        }
+        let key = Leaf {
+            message: Msg::KeyValue,
+            parent: at.message,
+            field: 1,
+            key: Some(std::str::from_utf8(&buf[start..end]).ok()?),
+            depth: at.depth + 1,
+            tag: at.start,
+            head,
+            start,
+            end,
+        };
+        Some((key, Leaf { field: 2, tag: end, head: end + 1, start: from, end: to, ..key }))
+    }
+
     fn attribute(&mut self, at: &Leaf<'a>) -> Result<(), WireError> {
+        if let Some((key, value)) = self.plain(at) {
+            if self.visitor.attribute(key.key.unwrap_or_default(), at) == Flow::Walk {
+                self.visitor.string(key.key.unwrap_or_default(), &key);
+                self.child(Msg::AnyValue, &value)?;
+            }
+            return Ok(());
+        }
         let buf = self.buf;
         let mut key = "";
         let mut flow = Flow::Walk;
         let mut seen = false;
         let mut pos = at.start;
-        // Nearly always the key comes first and the value ends the pair: one step.
         while pos < at.end {
             let fail = |fault, field| WireError { fault, message: Msg::KeyValue.name(), field, offset: pos };
             let (tag, head) = varint::tag(buf, pos, at.end).map_err(|fault| fail(fault, 0))?;

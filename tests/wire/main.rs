@@ -1,5 +1,6 @@
 //! The wire, held to prost and to the protocol's own descriptors.
 
 mod canary;
+mod json;
 mod make;
 mod oracle;
