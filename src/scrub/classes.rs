@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::block::Planes;
+
 /// A necessary shape of a rule's matches. The closed set that a pack can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,19 +78,6 @@ pub(super) struct Streams {
     prev: [u64; 16],
 }
 
-#[inline(always)]
-fn bits(block: &[u8; 64], test: impl Fn(u8) -> bool) -> u64 {
-    let mut flags = [0u8; 64];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        *flag = u8::from(test(*byte));
-    }
-    let mut out = 0;
-    for (i, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
-        out |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
-    }
-    out
-}
-
 impl Streams {
     /// `cur` with the block before it, moved by `n` bytes towards the end.
     #[inline(always)]
@@ -96,9 +85,9 @@ impl Streams {
         (cur << n) | (self.prev[SLOT] >> (64 - n))
     }
 
-    /// Looks at the next 64 bytes.
+    /// Looks at the planes of the next 64 bytes.
     #[inline(always)]
-    pub fn next(&mut self, block: &[u8; 64]) -> Hits {
+    pub fn next(&mut self, planes: &Planes) -> Hits {
         const D: usize = 0;
         const DOT: usize = 1;
         const COLON: usize = 2;
@@ -116,25 +105,15 @@ impl Streams {
         const K2: usize = 14;
         const T13: usize = 15;
 
-        let d = bits(block, |b| b.wrapping_sub(b'0') < 10);
-        let dot = bits(block, |b| b == b'.');
-        let colon = bits(block, |b| b == b':');
-        let dash = bits(block, |b| b == b'-');
-        let space = bits(block, |b| b == b' ');
-        let upper = bits(block, |b| b.wrapping_sub(b'A') < 26);
-        let alpha = bits(block, |b| (b | 0x20).wrapping_sub(b'a') < 26);
-        let plus = bits(block, |b| b == b'+');
-        let at = bits(block, |b| b == b'@');
-        let assign = bits(block, |b| b == b'=' || b == b'>');
-        let paren = bits(block, |b| b == b')');
-        let encoded = bits(block, |b| b == b'%' || b == b'&' || b == b'\\' || b.wrapping_sub(0x80) < 0x7F);
-        let word = d | alpha;
+        let Planes { digit: d, upper, letter, dot, colon, dash, space, plus, at, assign, paren, .. } =
+            *planes;
+        let word = d | letter;
         let sep = dash | space | dot;
 
         let d1 = self.after::<D>(d, 1);
         let d2 = self.after::<D>(d, 2);
         let d3 = self.after::<D>(d, 3);
-        let mut hits = Hits { encoded, ..Hits::default() };
+        let mut hits = Hits { encoded: planes.encoded, ..Hits::default() };
         hits.shapes[Shape::At as usize] = at;
 
         // digit dot digit, three times, 2 to 4 bytes apart

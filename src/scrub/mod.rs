@@ -5,6 +5,7 @@
 //! says whether it is, a validator and context words say whether it counts.
 
 mod batch;
+mod block;
 mod classes;
 mod explain;
 mod keys;

@@ -4,6 +4,7 @@ use regex_automata::{Anchored, Input, meta::Cache};
 
 use super::{
     Action, Engine,
+    block::{self, BLOCKS, Planes},
     classes::{Shape, Streams},
     keys,
     rule::{Filter, Rule, Verdict},
@@ -123,11 +124,15 @@ impl Engine {
 
         let mut streams = Streams::default();
         let mut text = 0usize;
+        let mut planes = [Planes::default(); BLOCKS];
         for base in (0..len).step_by(64) {
-            let Some(window) = scratch.arena[base..].first_chunk::<72>() else { break };
-            let Some(block) = window.first_chunk::<64>() else { break };
-            let hits = streams.next(block);
-            let literals = self.literals.hits(window);
+            let block = (base / 64) % BLOCKS;
+            if block == 0 {
+                let blocks = (len - base).div_ceil(64).min(BLOCKS);
+                block::planes(&scratch.arena[base..], &self.literals, &mut planes[..blocks]);
+            }
+            let literals = planes[block].literals;
+            let hits = streams.next(&planes[block]);
             while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
                 text += 1;
             }
