@@ -62,6 +62,43 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// A closer look at the hit at `at`, still far cheaper than an automaton: false if no match has its
+    /// last hit there.
+    #[inline]
+    pub(super) fn plausible(self, text: &[u8], at: usize) -> bool {
+        let next = text.get(at + 1).copied().unwrap_or(0);
+        match self {
+            Shape::At => {
+                let run = text.get(at + 1..).unwrap_or_default().iter().take(512);
+                let mut previous = b'-';
+                next.is_ascii_alphanumeric()
+                    && run.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')).any(|b| {
+                        let found = previous == b'.' && b.is_ascii_alphabetic();
+                        previous = *b;
+                        found
+                    })
+            }
+            Shape::Card => {
+                let (mut digits, mut separated) = (0, false);
+                for byte in text[at.saturating_sub(64)..at].iter().rev() {
+                    match byte {
+                        b'0'..=b'9' => (digits, separated) = (digits + 1, false),
+                        b' ' | b'-' | b'+' if !separated => separated = true,
+                        _ => break,
+                    }
+                    if digits == 13 {
+                        return true;
+                    }
+                }
+                false
+            }
+            Shape::Triples => text.get(at) == Some(&b')') || next.is_ascii_digit() || next == b'-',
+            _ => true,
+        }
+    }
+}
+
 /// Where in a block of 64 bytes something may be: one bit a byte.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hits {
@@ -133,12 +170,14 @@ impl Streams {
         let k2 = colon & within5(self, colon, COLON);
         hits.shapes[Shape::Ipv6 as usize] = k2 & within5(self, k2, K2);
 
+        let w = |n| self.after::<WORD>(word, n);
+        let four = w(1) & w(2) & w(3) & w(4);
         let c3 = self.after::<COLON>(colon, 3) & self.after::<COLON>(colon, 6);
         let c12 = self.after::<COLON>(colon, 9) & self.after::<COLON>(colon, 12);
         let m3 = self.after::<DASH>(dash, 3) & self.after::<DASH>(dash, 6);
         let m12 = self.after::<DASH>(dash, 9) & self.after::<DASH>(dash, 12);
         hits.shapes[Shape::Mac as usize] =
-            (colon & c3 & c12) | (dash & m3 & m12) | (dot & self.after::<DOT>(dot, 5));
+            (colon & c3 & c12) | (dash & m3 & m12) | (dot & self.after::<DOT>(dot, 5) & four);
 
         // 3 digits, a separator: seen from n bytes later
         let s = |n| self.after::<SEP>(sep, n);

@@ -25,6 +25,8 @@ pub struct Scratch {
     keys: Vec<u8>,
     pub(super) finds: Vec<Find>,
     caches: Vec<Option<Cache>>,
+    /// Whose caches these are.
+    engine: u64,
     /// For each rule: no new match before this place of the arena.
     from: Vec<u32>,
     /// For each rule: the text last worked on, and the bytes looked at in it.
@@ -111,7 +113,8 @@ impl Engine {
 
     fn scan_at(&self, scratch: &mut Scratch, depth: usize) {
         let total = self.rules.len() + self.keys.len();
-        if scratch.caches.len() != total {
+        if scratch.engine != self.number {
+            scratch.engine = self.number;
             scratch.caches.clear();
             scratch.caches.resize_with(total, || None);
         }
@@ -331,6 +334,12 @@ fn candidate(rule: &Rule, number: u16, t: usize, at: usize, literal: bool, parts
     };
     let (low, high) = (low.max(from as usize), high.min(text.end as usize));
     if low >= high {
+        return;
+    }
+    if let Filter::Shape(shape) = rule.filter
+        && !literal
+        && !shape.plausible(&parts.arena[text.start as usize..text.end as usize], at - text.start as usize)
+    {
         return;
     }
     let work = &mut parts.work[index];
