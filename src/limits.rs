@@ -150,6 +150,10 @@ pub const KEY_NAME_BYTES: usize = 64;
 pub const KEYED_VALUE_BYTES: usize = 4096;
 /// Work of one rule on one text before the linear path takes over: bytes looked at for each byte of the text.
 pub const SCAN_WORK_FACTOR: usize = 32;
+/// Attribute keys whose meaning one worker remembers.
+pub const KNOWN_KEYS: usize = 4096;
+/// The longest attribute key that is remembered, in bytes.
+pub const KNOWN_KEY_BYTES: usize = 128;
 /// Tenants' pseudonym keys that one worker remembers.
 pub const TENANT_KEYS: usize = 1024;
 

@@ -1,8 +1,11 @@
 //! A whole batch: one walk gathers every text of it into the arena, one scan finds, one splice replaces.
 
+use std::collections::HashMap;
+
 use super::{Action, Engine, MasterKey, Scratch, Scrubber, Tally, Telling, Tenant, scan::Find};
 use crate::{
     batch::{Batch, Clean, Raw, Signal},
+    limits,
     wire::{self, Edits, Flow, Leaf, Msg, Number, Visitor, WireError, schema::Kind},
 };
 
@@ -34,6 +37,73 @@ pub(super) struct Workspace {
     open: Vec<Span>,
     edits: Edits,
     number: String,
+    known: Known,
+}
+
+/// What is known of attribute keys: the same few stand in every record.
+#[derive(Default)]
+struct Known {
+    /// Whose verdicts these are.
+    engine: u64,
+    keys: HashMap<Box<[u8]>, Verdict, foldhash::fast::RandomState>,
+}
+
+/// What an attribute's key means.
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    telling: Option<Telling>,
+    ignored: bool,
+    /// Whether the key's own text was scanned and nothing was found in it.
+    clean: bool,
+}
+
+impl Known {
+    /// Starts anew if the rules are others than before.
+    fn keep_for(&mut self, engine: &Engine) {
+        if self.engine != engine.number {
+            self.keys.clear();
+            self.engine = engine.number;
+        }
+    }
+
+    fn verdict(&mut self, engine: &Engine, key: &str) -> Verdict {
+        if let Some(verdict) = self.keys.get(key.as_bytes()) {
+            return *verdict;
+        }
+        let verdict = Verdict {
+            telling: engine.key(key.as_bytes()),
+            ignored: !engine.ignored.is_empty() && engine.ignored.contains(&key.to_ascii_lowercase()),
+            clean: false,
+        };
+        if key.len() <= limits::KNOWN_KEY_BYTES {
+            if self.keys.len() >= limits::KNOWN_KEYS {
+                self.keys.clear();
+            }
+            self.keys.insert(key.as_bytes().into(), verdict);
+        }
+        verdict
+    }
+
+    #[inline]
+    fn is_clean(&self, key: &[u8]) -> bool {
+        self.keys.get(key).is_some_and(|verdict| verdict.clean)
+    }
+
+    /// Remembers the keys in which this scan found nothing.
+    fn learn(&mut self, scratch: &Scratch, origins: &[Origin]) {
+        let mut finds = scratch.finds.iter().peekable();
+        for (number, origin) in origins.iter().enumerate() {
+            while finds.next_if(|find| (find.text as usize) < number).is_some() {}
+            if origin.leaf.message != Msg::KeyValue || finds.peek().is_some_and(|f| f.text as usize == number)
+            {
+                continue;
+            }
+            let text = scratch.texts[number];
+            if let Some(known) = self.keys.get_mut(&scratch.arena[text.start as usize..text.end as usize]) {
+                known.clean = true;
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Workspace {
@@ -68,6 +138,9 @@ impl Gather<'_> {
         if text.is_empty() || (ignored && !is_key) || is_tenant(key, text) {
             return;
         }
+        if is_key && self.work.known.is_clean(text) {
+            return;
+        }
         let by_key = attribute.and_then(|span| span.by_key).filter(|_| !is_key);
         if number && by_key.is_none() && text.len() < 7 {
             return;
@@ -86,7 +159,7 @@ impl Visitor for Gather<'_> {
     fn attribute(&mut self, key: &str, at: &Leaf<'_>) -> Flow {
         let outer = self.attribute(at.tag);
         let again = outer.filter(|span| span.tag == at.tag);
-        let own = self.engine.key(key.as_bytes());
+        let Verdict { telling: own, ignored, .. } = self.work.known.verdict(self.engine, key);
         if let Some(telling) = own.filter(|own| !own.doubtful)
             && self.engine.action(telling.source) == Action::Drop
         {
@@ -94,8 +167,6 @@ impl Visitor for Gather<'_> {
             self.tally.add(self.engine.kind(telling.source), Action::Drop);
             return Flow::Skip;
         }
-        let ignored =
-            !self.engine.ignored.is_empty() && self.engine.ignored.contains(&key.to_ascii_lowercase());
         let span = Span {
             tag: at.tag,
             end: at.end,
@@ -173,8 +244,10 @@ impl Scrubber {
         work.origins.clear();
         work.open.clear();
         work.edits.clear();
+        work.known.keep_for(&self.engine);
         wire::walk(signal, bytes, &mut Gather { engine: &self.engine, scratch, work, tally })?;
         self.engine.scan(scratch);
+        work.known.learn(scratch, &work.origins);
         self.engine.tell(scratch, &work.origins);
         self.engine.count(scratch, tally);
         let mut from = 0;

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::block::Planes;
+
 /// A necessary shape of a rule's matches. The closed set that a pack can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +62,43 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// A closer look at the hit at `at`, still far cheaper than an automaton: false if no match has its
+    /// last hit there.
+    #[inline]
+    pub(super) fn plausible(self, text: &[u8], at: usize) -> bool {
+        let next = text.get(at + 1).copied().unwrap_or(0);
+        match self {
+            Shape::At => {
+                let run = text.get(at + 1..).unwrap_or_default().iter().take(512);
+                let mut previous = b'-';
+                next.is_ascii_alphanumeric()
+                    && run.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')).any(|b| {
+                        let found = previous == b'.' && b.is_ascii_alphabetic();
+                        previous = *b;
+                        found
+                    })
+            }
+            Shape::Card => {
+                let (mut digits, mut separated) = (0, false);
+                for byte in text[at.saturating_sub(64)..at].iter().rev() {
+                    match byte {
+                        b'0'..=b'9' => (digits, separated) = (digits + 1, false),
+                        b' ' | b'-' | b'+' if !separated => separated = true,
+                        _ => break,
+                    }
+                    if digits == 13 {
+                        return true;
+                    }
+                }
+                false
+            }
+            Shape::Triples => text.get(at) == Some(&b')') || next.is_ascii_digit() || next == b'-',
+            _ => true,
+        }
+    }
+}
+
 /// Where in a block of 64 bytes something may be: one bit a byte.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hits {
@@ -76,19 +115,6 @@ pub(super) struct Streams {
     prev: [u64; 16],
 }
 
-#[inline(always)]
-fn bits(block: &[u8; 64], test: impl Fn(u8) -> bool) -> u64 {
-    let mut flags = [0u8; 64];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        *flag = u8::from(test(*byte));
-    }
-    let mut out = 0;
-    for (i, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
-        out |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
-    }
-    out
-}
-
 impl Streams {
     /// `cur` with the block before it, moved by `n` bytes towards the end.
     #[inline(always)]
@@ -96,9 +122,9 @@ impl Streams {
         (cur << n) | (self.prev[SLOT] >> (64 - n))
     }
 
-    /// Looks at the next 64 bytes.
+    /// Looks at the planes of the next 64 bytes.
     #[inline(always)]
-    pub fn next(&mut self, block: &[u8; 64]) -> Hits {
+    pub fn next(&mut self, planes: &Planes) -> Hits {
         const D: usize = 0;
         const DOT: usize = 1;
         const COLON: usize = 2;
@@ -116,25 +142,15 @@ impl Streams {
         const K2: usize = 14;
         const T13: usize = 15;
 
-        let d = bits(block, |b| b.wrapping_sub(b'0') < 10);
-        let dot = bits(block, |b| b == b'.');
-        let colon = bits(block, |b| b == b':');
-        let dash = bits(block, |b| b == b'-');
-        let space = bits(block, |b| b == b' ');
-        let upper = bits(block, |b| b.wrapping_sub(b'A') < 26);
-        let alpha = bits(block, |b| (b | 0x20).wrapping_sub(b'a') < 26);
-        let plus = bits(block, |b| b == b'+');
-        let at = bits(block, |b| b == b'@');
-        let assign = bits(block, |b| b == b'=' || b == b'>');
-        let paren = bits(block, |b| b == b')');
-        let encoded = bits(block, |b| b == b'%' || b == b'&' || b == b'\\' || b.wrapping_sub(0x80) < 0x7F);
-        let word = d | alpha;
+        let Planes { digit: d, upper, letter, dot, colon, dash, space, plus, at, assign, paren, .. } =
+            *planes;
+        let word = d | letter;
         let sep = dash | space | dot;
 
         let d1 = self.after::<D>(d, 1);
         let d2 = self.after::<D>(d, 2);
         let d3 = self.after::<D>(d, 3);
-        let mut hits = Hits { encoded, ..Hits::default() };
+        let mut hits = Hits { encoded: planes.encoded, ..Hits::default() };
         hits.shapes[Shape::At as usize] = at;
 
         // digit dot digit, three times, 2 to 4 bytes apart
@@ -154,12 +170,14 @@ impl Streams {
         let k2 = colon & within5(self, colon, COLON);
         hits.shapes[Shape::Ipv6 as usize] = k2 & within5(self, k2, K2);
 
+        let w = |n| self.after::<WORD>(word, n);
+        let four = w(1) & w(2) & w(3) & w(4);
         let c3 = self.after::<COLON>(colon, 3) & self.after::<COLON>(colon, 6);
         let c12 = self.after::<COLON>(colon, 9) & self.after::<COLON>(colon, 12);
         let m3 = self.after::<DASH>(dash, 3) & self.after::<DASH>(dash, 6);
         let m12 = self.after::<DASH>(dash, 9) & self.after::<DASH>(dash, 12);
         hits.shapes[Shape::Mac as usize] =
-            (colon & c3 & c12) | (dash & m3 & m12) | (dot & self.after::<DOT>(dot, 5));
+            (colon & c3 & c12) | (dash & m3 & m12) | (dot & self.after::<DOT>(dot, 5) & four);
 
         // 3 digits, a separator: seen from n bytes later
         let s = |n| self.after::<SEP>(sep, n);

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::block::Nibbles;
+
 /// The shortest literal that a rule may start with, in bytes.
 pub(super) const SHORTEST: usize = 3;
 
@@ -9,6 +11,7 @@ pub(super) const SHORTEST: usize = 3;
 #[derive(Debug)]
 pub(super) struct Literals {
     table: Box<[u64; 1024]>,
+    pub(super) nibbles: Nibbles,
     /// By the first four folded bytes.
     by_four: HashMap<u32, Vec<u16>, foldhash::fast::FixedState>,
     /// By the first three, where the literal has no more.
@@ -29,6 +32,7 @@ impl Literals {
     pub fn new(literals: impl IntoIterator<Item = (Vec<u8>, u16)>) -> Self {
         let mut out = Literals {
             table: Box::new([0; 1024]),
+            nibbles: Nibbles::default(),
             by_four: HashMap::default(),
             by_three: HashMap::default(),
             entries: Vec::new(),
@@ -51,6 +55,11 @@ impl Literals {
             }
             out.entries.push((text, rule));
         }
+        let mut starts: Vec<_> =
+            out.entries.iter().map(|(text, _)| [0, 1, 2, 3].map(|i| text.get(i).map(|b| b | 0x20))).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        out.nibbles = Nibbles::new(&starts);
         out
     }
 
@@ -76,6 +85,12 @@ impl Literals {
     /// Calls `found` with the rule of each literal that stands at the start of `text`.
     pub fn at(&self, text: &[u8], mut found: impl FnMut(u16)) {
         let Some(first) = text.first_chunk::<3>() else { return };
+        let s = slot(
+            u32::from_le_bytes([first[0], first[1], first[2], text.get(3).copied().unwrap_or(0)]) | FOLD,
+        );
+        if self.table[((s >> 6) & 1023) as usize] >> (s & 63) & 1 == 0 {
+            return;
+        }
         let three = u32::from_le_bytes([first[0], first[1], first[2], 0]) | (FOLD >> 8);
         let long =
             text.first_chunk::<4>().and_then(|first| self.by_four.get(&(u32::from_le_bytes(*first) | FOLD)));

@@ -5,6 +5,7 @@
 //! says whether it is, a validator and context words say whether it counts.
 
 mod batch;
+mod block;
 mod classes;
 mod explain;
 mod keys;
@@ -24,7 +25,12 @@ mod tests_batch;
 mod unfold;
 mod validate;
 
-use std::{borrow::Cow, cell::RefCell, collections::HashSet};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::HashSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 pub use classes::Shape;
 pub use explain::{Explanation, Finding, NearMiss};
@@ -54,6 +60,8 @@ pub const BUILTIN: [(&str, &str); 3] = [
 /// The compiled rules.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    /// Unlike any other engine's: what a scratch remembers is good for one engine only.
+    number: u64,
     rules: Vec<Rule>,
     keys: Vec<KeyRule>,
     kinds: Vec<String>,
@@ -137,7 +145,9 @@ impl Scrubber {
     /// # Errors
     /// A rule does not compile, or two have one id, or `settings` name a rule that is not there.
     pub fn from_packs(packs: &[Pack], settings: &Settings) -> Result<Scrubber, PackError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
         let mut engine = Engine {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             rules: Vec::new(),
             keys: Vec::new(),
             kinds: Vec::new(),

@@ -4,6 +4,7 @@ use regex_automata::{Anchored, Input, meta::Cache};
 
 use super::{
     Action, Engine,
+    block::{self, BLOCKS, Planes},
     classes::{Shape, Streams},
     keys,
     rule::{Filter, Rule, Verdict},
@@ -24,6 +25,8 @@ pub struct Scratch {
     keys: Vec<u8>,
     pub(super) finds: Vec<Find>,
     caches: Vec<Option<Cache>>,
+    /// Whose caches these are.
+    engine: u64,
     /// For each rule: no new match before this place of the arena.
     from: Vec<u32>,
     /// For each rule: the text last worked on, and the bytes looked at in it.
@@ -110,7 +113,8 @@ impl Engine {
 
     fn scan_at(&self, scratch: &mut Scratch, depth: usize) {
         let total = self.rules.len() + self.keys.len();
-        if scratch.caches.len() != total {
+        if scratch.engine != self.number {
+            scratch.engine = self.number;
             scratch.caches.clear();
             scratch.caches.resize_with(total, || None);
         }
@@ -123,11 +127,15 @@ impl Engine {
 
         let mut streams = Streams::default();
         let mut text = 0usize;
+        let mut planes = [Planes::default(); BLOCKS];
         for base in (0..len).step_by(64) {
-            let Some(window) = scratch.arena[base..].first_chunk::<72>() else { break };
-            let Some(block) = window.first_chunk::<64>() else { break };
-            let hits = streams.next(block);
-            let literals = self.literals.hits(window);
+            let block = (base / 64) % BLOCKS;
+            if block == 0 {
+                let blocks = (len - base).div_ceil(64).min(BLOCKS);
+                block::planes(&scratch.arena[base..], &self.literals, &mut planes[..blocks]);
+            }
+            let literals = planes[block].literals;
+            let hits = streams.next(&planes[block]);
             while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
                 text += 1;
             }
@@ -326,6 +334,12 @@ fn candidate(rule: &Rule, number: u16, t: usize, at: usize, literal: bool, parts
     };
     let (low, high) = (low.max(from as usize), high.min(text.end as usize));
     if low >= high {
+        return;
+    }
+    if let Filter::Shape(shape) = rule.filter
+        && !literal
+        && !shape.plausible(&parts.arena[text.start as usize..text.end as usize], at - text.start as usize)
+    {
         return;
     }
     let work = &mut parts.work[index];

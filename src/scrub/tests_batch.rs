@@ -131,3 +131,142 @@ fn a_clean_batch_is_not_copied() {
     assert_eq!(before.as_ptr(), after.as_ptr());
     assert_eq!(tally.total(), 0);
 }
+
+fn scrub_raw(signal: Signal, before: Vec<u8>, scratch: &mut Scratch, scrubber: &Scrubber) -> (Bytes, Tally) {
+    let tenant = TenantId(uuid::Uuid::from_u128(7));
+    let master = MasterKey::new(&[7; 32], 1).unwrap();
+    let mut tally = Tally::default();
+    let batch = Batch::raw(signal, tenant, 1, Bytes::from(before));
+    let clean = scrubber.scrub_batch(scratch, batch, &master, &mut tally).unwrap();
+    (clean.bytes, tally)
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|w| w == text.as_bytes())
+}
+
+/// Scenario: values in a span's name, attributes, events, links and status. Guarantee: none leaves.
+#[test]
+fn a_trace_is_scrubbed_everywhere() {
+    use opentelemetry_proto::tonic::{
+        collector::trace::v1::ExportTraceServiceRequest,
+        trace::v1::{
+            ResourceSpans, ScopeSpans, Span, Status,
+            span::{Event, Link},
+        },
+    };
+    let span = Span {
+        name: "GET /users/a1@example.com".into(),
+        trace_state: "vendor=a2@example.com".into(),
+        attributes: vec![pair("peer", text("a3@example.com"))],
+        events: vec![Event {
+            name: "sent to a4@example.com".into(),
+            attributes: vec![pair("exception.message", text("no such user a5@example.com"))],
+            ..Default::default()
+        }],
+        links: vec![Link { attributes: vec![pair("l", text("a6@example.com"))], ..Default::default() }],
+        status: Some(Status { message: "a7@example.com failed".into(), ..Default::default() }),
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        ..Default::default()
+    };
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans { spans: vec![span], ..Default::default() }],
+            ..Default::default()
+        }],
+    };
+    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let (after, tally) =
+        scrub_raw(Signal::Traces, request.encode_to_vec(), &mut Scratch::default(), &scrubber);
+    assert!(!has(&after, "@example.com"));
+    assert_eq!(tally.total(), 7);
+    let after = ExportTraceServiceRequest::decode(after).unwrap();
+    let span = &after.resource_spans[0].scope_spans[0].spans[0];
+    assert_eq!((span.name.as_str(), span.trace_id.as_slice()), ("GET /users/[EMAIL]", &[1u8; 16][..]));
+}
+
+/// Scenario: values in a metric's description, points and exemplars. Guarantee: none leaves, numbers stay.
+#[test]
+fn a_metric_is_scrubbed_everywhere() {
+    use opentelemetry_proto::tonic::{
+        collector::metrics::v1::ExportMetricsServiceRequest,
+        metrics::v1::{
+            Exemplar, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric::Data,
+            number_data_point,
+        },
+    };
+    let point = NumberDataPoint {
+        attributes: vec![pair("user", text("b1@example.com"))],
+        exemplars: vec![Exemplar {
+            filtered_attributes: vec![pair("who", text("b2@example.com"))],
+            ..Default::default()
+        }],
+        value: Some(number_data_point::Value::AsInt(4_111_111_111_111_111)),
+        ..Default::default()
+    };
+    let metric = Metric {
+        name: "logins".into(),
+        description: "as b3@example.com wanted".into(),
+        data: Some(Data::Sum(Sum { data_points: vec![point], ..Default::default() })),
+        ..Default::default()
+    };
+    let request = ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics {
+            scope_metrics: vec![ScopeMetrics { metrics: vec![metric], ..Default::default() }],
+            ..Default::default()
+        }],
+    };
+    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let (after, tally) =
+        scrub_raw(Signal::Metrics, request.encode_to_vec(), &mut Scratch::default(), &scrubber);
+    assert!(!has(&after, "@example.com"));
+    assert_eq!(tally.total(), 3);
+    let after = ExportMetricsServiceRequest::decode(after).unwrap();
+    let Some(Data::Sum(sum)) = &after.resource_metrics[0].scope_metrics[0].metrics[0].data else { panic!() };
+    assert_eq!(sum.data_points[0].value, Some(number_data_point::Value::AsInt(4_111_111_111_111_111)));
+}
+
+/// Scenario: a field that no schema knows holds an address. Guarantee: the field is gone, and counted.
+#[test]
+fn unknown_fields_do_not_pass() {
+    let mut before = request(vec![], text("fine")).encode_to_vec();
+    let value = b"c1@example.com";
+    before.extend([0xFA, 0x07, value.len() as u8]);
+    before.extend(value);
+    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let (after, tally) = scrub_raw(Signal::Logs, before, &mut Scratch::default(), &scrubber);
+    assert!(!has(&after, "c1@example.com"));
+    assert_eq!(tally.unknown_fields, 1);
+}
+
+/// Scenario: one key twice in a record, and the same keys in later batches, under other rules too.
+/// Guarantee: every value is judged, and what is remembered of a key is never another scrubber's verdict.
+#[test]
+fn repeated_keys_are_judged_every_time() {
+    let before = request(
+        vec![
+            pair("api_key", text("first-value")),
+            pair("api_key", text("second-value")),
+            pair("d1@example.com", text("a key that is an address")),
+            pair("note", text("d2@example.com")),
+            pair("note", text("d3@example.com")),
+        ],
+        text("fine"),
+    )
+    .encode_to_vec();
+    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let mut scratch = Scratch::default();
+    for _ in 0..3 {
+        let (after, _) = scrub_raw(Signal::Logs, before.clone(), &mut scratch, &scrubber);
+        for value in ["first-value", "second-value", "@example.com"] {
+            assert!(!has(&after, value), "{value}");
+        }
+    }
+    let settings = Settings { disable: vec!["key_secret".into(), "email".into()], ..Settings::default() };
+    let other = Scrubber::compile(&settings).unwrap();
+    let (after, _) = scrub_raw(Signal::Logs, before.clone(), &mut scratch, &other);
+    assert!(has(&after, "first-value") && has(&after, "d1@example.com"));
+    let (after, _) = scrub_raw(Signal::Logs, before, &mut scratch, &scrubber);
+    assert!(!has(&after, "first-value") && !has(&after, "d1@example.com"));
+}
