@@ -1,3 +1,4 @@
 //! The verbs of the command line.
 
 pub mod config;
+pub mod demo;
