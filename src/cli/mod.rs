@@ -1,4 +1,5 @@
 //! The verbs of the command line.
 
+pub mod bench;
 pub mod config;
 pub mod demo;

@@ -70,8 +70,8 @@ impl Arrived {
 
     fn take(&mut self, signal: Signal, body: &[u8], search: &Search) -> Result<(), prost::DecodeError> {
         let mut hits = BTreeSet::new();
-        search.bytes(body, &mut |hit| drop(hits.insert(hit)));
-        let mut see = |text: &str| search.text(text, &mut |hit| drop(hits.insert(hit)));
+        search.bytes(body, &mut |hit| hits.extend([hit]));
+        let mut see = |text: &str| search.text(text, &mut |hit| hits.extend([hit]));
         match signal {
             Signal::Logs => {
                 let request = ExportLogsServiceRequest::decode(body)?;
