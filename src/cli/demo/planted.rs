@@ -30,7 +30,7 @@ const CAPITALS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 impl Planted {
     /// The same values every time.
     pub fn new() -> Self {
-        let mut random = Random(0x5eed_0f_de30);
+        let mut random = Random(0x5eed_0fde);
         let emails = (0..64usize)
             .map(|n| format!("{}.{}{n}@{}", FIRST[n % 8], LAST[n / 8 % 8], DOMAINS[n % 4]))
             .collect();
