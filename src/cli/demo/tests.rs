@@ -63,7 +63,7 @@ async fn everything_planted_is_sent_and_scrubbed() {
     let (address, kept) = keeper().await;
     let company = Arc::new(Company::new(&issuer, address).unwrap());
     company.samples(&planted);
-    company.work(&planted, 0, 2000);
+    company.work(&planted, 0, 3000);
     for (class, _) in &LEAKS {
         inject(&company, class, &planted).await;
     }
