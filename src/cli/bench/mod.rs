@@ -236,26 +236,4 @@ impl Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Scenario: a hundred acknowledgements. Guarantee: the rates and percentiles are theirs.
-    #[test]
-    fn the_report_is_of_what_was_seen() {
-        let seen = Seen {
-            taken: 100,
-            bytes: 37_000_000,
-            latencies: (1..=100).map(|n| n * 1000).collect(),
-            ..Seen::default()
-        };
-        let gate = Some(Usage { cpu_seconds: 2.0, peak_rss_bytes: 1 << 20 });
-        let report =
-            Report { seen, records: 1000, seconds: 2.0, record_bytes: 370, gate, own_cpu_seconds: 1.0 };
-        let json = report.json();
-        assert_eq!(json["records_per_second"], 50_000.0);
-        assert_eq!(json["megabytes_per_second"], 18.5);
-        assert_eq!(json["acknowledgement_ms"], json!({ "p50": 51.0, "p99": 100.0, "max": 100.0 }));
-        assert_eq!(json["gate"]["cores"], 1.0);
-        assert!(report.text().contains("50000 records/s"), "{}", report.text());
-    }
-}
+mod tests;
