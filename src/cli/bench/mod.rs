@@ -1,6 +1,6 @@
 //! `portcullis bench`: loads a running gate over loopback gRPC and says what it does.
 
-mod batches;
+pub mod batches;
 mod drive;
 mod process;
 
