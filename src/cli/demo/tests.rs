@@ -92,3 +92,71 @@ async fn everything_planted_is_sent_and_scrubbed() {
     assert!(missing.is_empty(), "never sent: {missing:?}");
     assert!(left.is_empty(), "left: {left:?}");
 }
+
+/// Scenario: one leaking request arrives, with a finding's record, a sample, and a value in a percent-encoded
+/// text. Guarantee: items, findings and samples are counted as such, and the value is found and never shown.
+#[tokio::test]
+async fn the_receiving_end_counts_and_searches() {
+    use opentelemetry_proto::tonic::{
+        collector::logs::v1::ExportLogsServiceRequest,
+        common::v1::{AnyValue, KeyValue, any_value::Value},
+        logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
+        resource::v1::Resource,
+    };
+    use prost::Message;
+
+    use crate::export::{
+        otlp::Exporter,
+        settings::{Destination, Protocol},
+    };
+
+    let planted = Planted::new();
+    let email = &planted.emails[3];
+    let pair = |key: &str, value| KeyValue {
+        key: key.into(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..Default::default()
+    };
+    let text = |text: String| Value::StringValue(text);
+    let records = vec![
+        LogRecord {
+            attributes: vec![
+                pair("url.query", text(format!("e={}", email.replace('@', "%40")))),
+                pair(sample::MARK, Value::IntValue(2)),
+            ],
+            ..Default::default()
+        },
+        LogRecord { event_name: crate::detect::record::EVENT_NAME.into(), ..Default::default() },
+    ];
+    let request = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs {
+            resource: Some(Resource {
+                attributes: vec![pair("tenant_id", text("t".into()))],
+                ..Default::default()
+            }),
+            scope_logs: vec![ScopeLogs { log_records: records, ..Default::default() }],
+            ..Default::default()
+        }],
+    };
+    let receiver = Receiver::start(look::Search::new(&planted).unwrap()).await.unwrap();
+    let exporter = Exporter::new(&Destination {
+        name: "r".into(),
+        protocol: Protocol::HttpProtobuf,
+        endpoint: format!("http://{}", receiver.address),
+        ..Destination::default()
+    })
+    .unwrap();
+    let encoded = exporter.encode(&request.encode_to_vec().into()).await.unwrap();
+    exporter.send(Signal::Logs, None, &encoded).await.unwrap();
+
+    let arrived = receiver.arrived();
+    assert_eq!((arrived.total(), arrived.findings, arrived.requests, arrived.unreadable), (1, 1, 1, 0));
+    assert_eq!(arrived.items.keys().collect::<Vec<_>>(), [&(Signal::Logs, "t".to_owned())]);
+    assert!(arrived.samples.contains_key(&2));
+    assert_eq!(arrived.planted.len(), 1);
+    assert_eq!(arrived.planted_where.iter().collect::<Vec<_>>(), ["e-mail address in logs"]);
+    let mut counts = Counts { received: 3, delivered: 1, dropped: 1, ..Counts::default() };
+    assert!(!counts.add_up());
+    counts.rejected.insert("missing_tenant".into(), 1);
+    assert!(counts.add_up());
+}
