@@ -170,3 +170,6 @@ fn show(text: &str) -> Result<(), Failure> {
 fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
+pub mod bench;
+pub mod config;
+pub mod demo;
