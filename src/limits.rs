@@ -65,6 +65,9 @@ pub const TLS_FILE_BYTES: u64 = 4 * MIB as u64;
 /// A request to the admin server, in bytes.
 pub const ADMIN_REQUEST_BYTES: usize = MIB;
 
+/// Requests that wait for a worker.
+pub const WORK_QUEUE: usize = 1024;
+
 // identify ---------------------------------------------------------------------------------
 
 /// Tenants in a catalogue.

@@ -3,8 +3,10 @@
 //! Every verb answers with a [`Code`]; what people read of an error goes to stderr. Values of the data
 //! and secrets are in no message.
 
+pub mod bench;
 pub mod check;
 pub mod config;
+pub mod demo;
 pub mod explain;
 mod panic;
 pub mod quarantine;
@@ -41,6 +43,10 @@ struct Cli {
 enum Verb {
     /// Run the gate
     Serve(serve::ServeArgs),
+    /// Run the gate, a small company and a receiving end, and show what happens
+    Demo(demo::DemoArgs),
+    /// Load a running gate and say what it does
+    Bench(bench::BenchArgs),
     /// Check a configuration and everything it names
     Validate(config::ValidateArgs),
     /// Run the examples that rules carry
@@ -126,10 +132,25 @@ impl From<ConfigError> for Failure {
     }
 }
 
+fn block_on(run: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(run),
+        Err(error) => {
+            say(&format!("error: no runtime: {error}"));
+            Code::Usage.into()
+        }
+    }
+}
+
 /// Parses the command line of this process and runs its verb.
 pub fn run() -> ExitCode {
     panic::install();
-    let code = act(&Cli::parse().verb).unwrap_or_else(|failure| {
+    let verb = match Cli::parse().verb {
+        Verb::Demo(args) => return block_on(demo::run(args)),
+        Verb::Bench(args) => return block_on(bench::run(args)),
+        verb => verb,
+    };
+    let code = act(&verb).unwrap_or_else(|failure| {
         for line in failure.text.lines() {
             say(&format!("error: {line}"));
         }
@@ -140,6 +161,8 @@ pub fn run() -> ExitCode {
 
 fn act(verb: &Verb) -> Result<Code, Failure> {
     match verb {
+        // They need a runtime from the start: `run` has seen to them.
+        Verb::Demo(_) | Verb::Bench(_) => Ok(Code::Ok),
         Verb::Serve(args) => serve::run(args),
         Verb::Validate(args) => {
             let (text, verdict) =
@@ -170,6 +193,3 @@ fn show(text: &str) -> Result<(), Failure> {
 fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
-pub mod bench;
-pub mod config;
-pub mod demo;

@@ -1,49 +1,375 @@
 //! The whole gate as one value: started from a configuration, stopped in phases.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
 
-use crate::config::{ConfigErrors, Document};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use http::{Method, StatusCode};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle as Task,
+    time::{Instant, interval, timeout},
+};
+
+use super::{
+    Budget,
+    way_out::{Around, FromJournal},
+    workers::{Door, Shared, now},
+};
+use crate::{
+    admin::{self, Answer, Ask, Readiness},
+    batch::{Batch, Signal},
+    buffer::{Journal, quarantine::Quarantine},
+    config::{Config, ConfigErrors, Document},
+    detect::{Engine, Hooks},
+    export::{
+        prometheus::{self, Store},
+        pump::{Ended, Pump},
+    },
+    identify::CatalogueSource,
+    policy::Policy,
+    receipt,
+    receive::{Receivers, listener},
+    scrub,
+    telemetry::{
+        events::{Event, Reloaded},
+        metrics::{shared as own_metrics, tenant_label},
+    },
+};
 
 /// Reads the configuration again; called at the start and on every reload.
 pub type Load = Arc<dyn Fn() -> Result<Document, ConfigErrors> + Send + Sync>;
 
+/// What a reload needs.
+struct Reload {
+    load: Load,
+    shared: Arc<Shared>,
+    source: Mutex<CatalogueSource>,
+}
+
+impl Reload {
+    /// Compiles aside and swaps one pointer; on an error the old policy stays.
+    fn now(&self) -> Result<(), String> {
+        let result = self.compile().map(|policy| {
+            let hash = policy.hash.clone();
+            let before = self.shared.policy.swap(Arc::new(policy));
+            if before.hash != hash {
+                metrics::gauge!("portcullis_config_info", "hash" => before.hash.clone()).set(0.0);
+            }
+            tell_catalogue(&self.shared.policy.load());
+            hash
+        });
+        Reloaded { result: result.clone().map(Into::into) }.emit();
+        result.map(|_| ())
+    }
+
+    fn compile(&self) -> Result<Policy, String> {
+        let document = (self.load)().map_err(|errors| errors.to_string())?;
+        let before = self.shared.policy.load_full();
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let config: Config = document.decode().map_err(|errors| errors.to_string())?;
+        if config.identity.catalogue.file != before.config.identity.catalogue.file {
+            *source = CatalogueSource::new(config.identity.catalogue.file);
+        }
+        let catalogue = source.load().map_err(|error| error.to_string())?;
+        Policy::compile(&document, catalogue, Some(&before)).map_err(|mistakes| mistakes.join("\n"))
+    }
+
+    /// Whether the configuration or the catalogue is another than the one in use.
+    fn changed(&self) -> bool {
+        let catalogue = self.source.lock().unwrap_or_else(PoisonError::into_inner).poll().is_some();
+        let hash = (self.load)().ok().and_then(|document| document.decode::<Config>().ok());
+        let hash = hash.and_then(|config| crate::config::hash(&config).ok());
+        catalogue || hash.is_some_and(|hash| hash != self.shared.policy.load().hash)
+    }
+}
+
 /// A running gate.
-pub struct Gate {}
+pub struct Gate {
+    shared: Arc<Shared>,
+    reload: Arc<Reload>,
+    readiness: Readiness,
+    receivers: Receivers,
+    admin: Option<listener::Server>,
+    metrics: Option<SocketAddr>,
+    scrapes: Arc<Notify>,
+    workers: Vec<JoinHandle<()>>,
+    pumps: Vec<Task<Ended>>,
+    stop_pumps: watch::Sender<Option<Instant>>,
+    tasks: Vec<Task<()>>,
+}
 
 impl Gate {
     /// Starts every part; nothing is left running on an error, whose text is for people.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, an address that is taken, a directory that is in use.
     pub async fn start(load: Load) -> Result<Gate, String> {
-        let _ = load;
-        Err("not built".into())
+        let document = load().map_err(|errors| errors.to_string())?;
+        let config: Config = document.decode().map_err(|errors| errors.to_string())?;
+        let own = own_metrics()?;
+        let mut source = CatalogueSource::new(config.identity.catalogue.file.clone());
+        let catalogue = source.load().map_err(|error| error.to_string())?;
+        let policy = Policy::compile(&document, catalogue, None).map_err(|mistakes| mistakes.join("\n"))?;
+        tell_catalogue(&policy);
+        Reloaded { result: Ok(policy.hash.clone().into()) }.emit();
+
+        let destinations = config.destinations();
+        let names: Vec<String> = destinations.iter().map(|destination| destination.name.clone()).collect();
+        let journal = Journal::open(config.buffer.clone(), &names).map_err(|error| error.to_string())?;
+        let quarantine = Quarantine::open(&config.buffer).map_err(|error| error.to_string())?;
+        let rules = Arc::clone(&policy.rules);
+        let store = Arc::new(Store::new(&config.prometheus));
+        let shared = Arc::new(Shared {
+            policy: ArcSwap::from_pointee(policy),
+            budget: Budget::new(config.process.in_flight_bytes),
+            admission: Default::default(),
+            engine: ArcSwapOption::empty(),
+            journal,
+            quarantine,
+            store: Arc::clone(&store),
+        });
+        let mut detect = config.detect.clone();
+        detect.findings.file = config.findings_file();
+        let engine = Engine::start(&detect, &rules, &hooks(&shared)).map_err(|error| error.to_string())?;
+        shared.engine.store(Some(Arc::new(engine)));
+
+        let (stop_pumps, stop) = watch::channel(None);
+        let mut pumps = Vec::new();
+        for (place, destination) in destinations.iter().enumerate() {
+            let reader = shared.journal.reader(&destination.name).map_err(|error| error.to_string())?;
+            let around = Arc::new(Around { shared: Arc::clone(&shared), place });
+            let mut pump = Pump::new(destination, around)?;
+            if destination.verbose {
+                pump = pump.with_records(render);
+            }
+            let stop = stop.clone();
+            pumps.push(tokio::spawn(async move { pump.run(&mut FromJournal(reader), stop).await }));
+        }
+
+        let count = match config.process.workers {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1),
+            count => count,
+        };
+        let (door, workers) = Door::open(Arc::clone(&shared), count).map_err(|error| error.to_string())?;
+        let readiness = Readiness::new();
+        let reload = Arc::new(Reload { load, shared: Arc::clone(&shared), source: Mutex::new(source) });
+
+        let scrapes = Arc::new(Notify::new());
+        let mut tasks = Vec::new();
+        let mut metrics = None;
+        if config.prometheus.enabled {
+            let socket = bind("prometheus", config.prometheus.endpoint).await?;
+            metrics = socket.local_addr().ok();
+            let stop = Arc::clone(&scrapes);
+            let page = prometheus::serve(socket, own, store, async move { stop.notified().await });
+            tasks.push(tokio::spawn(page));
+        }
+        let admin = match config.admin.endpoint {
+            Some(endpoint) => {
+                let socket = bind("admin", endpoint).await?;
+                let handler = pages(readiness.clone(), Arc::clone(&reload));
+                Some(admin::serve_http(socket, handler).map_err(|error| error.to_string())?)
+            }
+            None => None,
+        };
+        let receivers = Receivers::start(&config.receivers, door).await.map_err(|error| error.to_string())?;
+        if let Some(verifier) = shared.policy.load().verifier.clone() {
+            tasks.push(tokio::spawn(verifier.run()));
+        }
+        tasks.push(tokio::spawn(tell(Arc::clone(&shared), Arc::clone(&reload))));
+        tasks.push(tokio::spawn(follow(Arc::clone(&reload), config.process.reload_interval)));
+        readiness.ready("receivers");
+        Ok(Gate {
+            shared,
+            reload,
+            readiness,
+            receivers,
+            admin,
+            metrics,
+            scrapes,
+            workers,
+            pumps,
+            stop_pumps,
+            tasks,
+        })
     }
 
     /// Where OTLP/gRPC is served.
     pub fn grpc_address(&self) -> Option<SocketAddr> {
-        None
+        self.receivers.grpc_address()
     }
 
     /// Where OTLP/HTTP and NDJSON are served.
     pub fn http_address(&self) -> Option<SocketAddr> {
-        None
+        self.receivers.http_address()
     }
 
     /// Where `/metrics` is served.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        None
+        self.metrics
     }
 
     /// Where `/livez`, `/readyz` and `/-/reload` are served.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        None
+        self.admin.as_ref().map(listener::Server::address)
     }
 
     /// Reads the configuration again and swaps the policy; on an error the old one stays.
+    ///
+    /// # Errors
+    /// What is wrong with the new configuration.
     pub async fn reload(&self) -> Result<(), String> {
-        Ok(())
+        let reload = Arc::clone(&self.reload);
+        tokio::task::spawn_blocking(move || reload.now()).await.map_err(|error| error.to_string())?
     }
 
     /// Stops in phases, each with its share of the deadline; whether all that was acknowledged is safe.
     pub async fn stop(self) -> bool {
-        true
+        let total = self.shared.policy.load().config.process.stop_deadline;
+        let phase = total / 5;
+        self.readiness.not_ready("receivers", "the gate is stopping");
+        self.receivers.unready();
+        let answered = self.receivers.shutdown(phase).await;
+        // The door went with the receivers: workers end when their queue is empty.
+        let workers = self.workers;
+        let engine = self.shared.engine.swap(None);
+        let shared = Arc::clone(&self.shared);
+        let drained = tokio::task::spawn_blocking(move || {
+            workers.into_iter().for_each(|worker| drop(worker.join()));
+            if let Some(engine) = engine.and_then(Arc::into_inner) {
+                engine.stop();
+            }
+            shared.journal.drain(phase)
+        });
+        let drained = timeout(phase * 2, drained).await.is_ok_and(|ended| ended.unwrap_or(false));
+        // Lets the pumps see the deadline; what they cannot deliver stays on disk.
+        let _ = self.stop_pumps.send(Some(Instant::now() + phase));
+        for pump in self.pumps {
+            let _ = timeout(phase + Duration::from_secs(1), pump).await;
+        }
+        self.scrapes.notify_one();
+        self.tasks.iter().for_each(Task::abort);
+        let shared = Arc::clone(&self.shared);
+        let closed = tokio::task::spawn_blocking(move || shared.journal.close(phase));
+        let closed = closed.await.unwrap_or(false);
+        if let Some(admin) = self.admin {
+            admin.shutdown(Duration::from_secs(1)).await;
+        }
+        answered && drained && closed
+    }
+}
+
+async fn bind(name: &'static str, address: SocketAddr) -> Result<tokio::net::TcpListener, String> {
+    listener::bind(name, address).await.map_err(|error| error.to_string())
+}
+
+/// A finding goes where logs go: stamped by its maker, scrubbed like everything else.
+fn hooks(shared: &Arc<Shared>) -> Hooks {
+    let gate = Arc::downgrade(shared);
+    let scratch = Mutex::new(scrub::Scratch::default());
+    Hooks {
+        on_finding: Arc::new(move |finding, bytes| {
+            let Some(shared) = gate.upgrade() else { return };
+            let policy = shared.policy.load();
+            let raw = Batch::raw(Signal::Logs, finding.tenant, 1, bytes);
+            let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tally = scrub::Tally::default();
+            // The file has the finding already; a full journal costs its copy among the logs alone.
+            if let Ok(batch) = policy.scrubber.scrub_batch(&mut scratch, raw, &policy.master, &mut tally) {
+                shared.journal.append(batch, policy.epoch, receipt::pair().0);
+            }
+        }),
+        tenant_label: Arc::new(|tenant| tenant_label(tenant).to_string()),
+        ..Hooks::default()
+    }
+}
+
+fn render(signal: Signal, bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::new();
+    crate::wire::json::encode(signal, bytes, &mut out).ok()?;
+    String::from_utf8(out).ok()
+}
+
+fn pages(readiness: Readiness, reload: Arc<Reload>) -> admin::Handler {
+    Arc::new(move |ask: Ask| {
+        let (readiness, reload) = (readiness.clone(), Arc::clone(&reload));
+        Box::pin(async move {
+            if let Some(answer) = readiness.answer(&ask) {
+                return answer;
+            }
+            match (ask.path.as_str(), &ask.method) {
+                ("/-/reload", &Method::POST) => {
+                    match tokio::task::spawn_blocking(move || reload.now()).await {
+                        Ok(Ok(())) => Answer::text(StatusCode::OK, "reloaded\n"),
+                        Ok(Err(why)) => Answer::text(StatusCode::BAD_REQUEST, format!("{why}\n")),
+                        Err(_) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the reload failed\n"),
+                    }
+                }
+                ("/-/reload", _) => Answer::method_not_allowed("POST"),
+                _ => Answer::not_found(),
+            }
+        })
+    })
+}
+
+/// Follows changes of the configuration and of the catalogue.
+async fn follow(reload: Arc<Reload>, every: Duration) {
+    let mut tick = interval(every.max(Duration::from_millis(100)));
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let reload = Arc::clone(&reload);
+        let _ = tokio::task::spawn_blocking(move || {
+            if reload.changed() {
+                let _ = reload.now();
+            }
+        })
+        .await;
+    }
+}
+
+/// Keeps the gauges that nobody else sets.
+async fn tell(shared: Arc<Shared>, reload: Arc<Reload>) {
+    let mut tick = interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        metrics::gauge!("portcullis_in_flight_bytes").set(shared.budget.used() as f64);
+        metrics::gauge!("portcullis_in_flight_capacity_bytes").set(shared.budget.limit() as f64);
+        let age = reload.source.lock().unwrap_or_else(PoisonError::into_inner).age_seconds();
+        metrics::gauge!("portcullis_catalogue_age_seconds").set(age);
+        let stats = shared.journal.stats();
+        for reader in &stats.readers {
+            let name = reader.name.to_string();
+            let age = reader.oldest_unix_nano.map_or(0.0, |oldest| now().saturating_sub(oldest) as f64 / 1e9);
+            metrics::gauge!("portcullis_exporter_queue_bytes", "destination" => name.clone())
+                .set(reader.unread_bytes as f64);
+            metrics::gauge!("portcullis_exporter_queue_capacity_bytes", "destination" => name.clone())
+                .set(stats.capacity_bytes as f64);
+            metrics::gauge!("portcullis_exporter_queue_oldest_seconds", "destination" => name).set(age);
+        }
+    }
+}
+
+/// Shows the catalogue: how many tenants, and their limits.
+fn tell_catalogue(policy: &Policy) {
+    metrics::gauge!("portcullis_catalogue_tenants").set(policy.catalogue.len() as f64);
+    for tenant in policy.catalogue.iter().take(crate::limits::TENANT_LABELS) {
+        let limits = policy.catalogue.limits(tenant.id, &policy.config.identity.default_limits);
+        for (name, limit) in [
+            ("items_per_second", limits.items_per_second),
+            ("bytes_per_second", limits.bytes_per_second),
+            ("series", limits.series),
+        ] {
+            if let Some(limit) = limit {
+                let label = tenant_label(tenant.id);
+                metrics::gauge!("portcullis_tenant_limit", "tenant_id" => label, "limit" => name)
+                    .set(limit as f64);
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The path of one request, from its bytes to the answer its client gets.
 
 pub mod gate;
+pub mod path;
+mod way_out;
+mod workers;
 
 pub use gate::{Gate, Load};
 

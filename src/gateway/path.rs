@@ -1,0 +1,264 @@
+//! The path of one request, on one screen: survey, resolve, admit, split, stamp, transform, scrub.
+//! Plain and synchronous; a worker thread runs it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::Format;
+use crate::{
+    batch::{Batch, Clean, Signal, TenantId},
+    detect::{self, Observation},
+    identify::{Admission, Claims, Declared, Level, Reject, Resolver, normalise, stamp},
+    policy::Policy,
+    receipt::Refusal,
+    receive::ndjson,
+    scrub, transform,
+    wire::{
+        self, Edits, Mark, Place, Sharing, Survey, WireError,
+        view::{self, AnyValue, Message},
+    },
+};
+
+/// One request, decoded from its transport.
+pub struct Request<'a> {
+    /// Its signal.
+    pub signal: Signal,
+    /// How `body` is written.
+    pub format: Format,
+    /// The body.
+    pub body: Bytes,
+    /// The verified token.
+    pub claims: Option<&'a Claims>,
+    /// Headers that may name a tenant.
+    pub headers: &'a [(String, String)],
+    /// When it came, in nanoseconds since 1970.
+    pub now: u64,
+}
+
+/// Memory of one worker.
+#[derive(Default)]
+pub struct Scratch {
+    survey: Survey,
+    edits: Edits,
+    transform: transform::Scratch,
+    scrub: scrub::Scratch,
+    observations: Vec<Observation>,
+}
+
+/// One tenant's part of a request.
+pub struct Part {
+    /// Items as they came, before transforms.
+    pub received: u32,
+    /// Items that a `drop` took out, and that a `sample` left out.
+    pub dropped: (u32, u32),
+    /// Why it is rejected, or what observe mode let through.
+    pub reject: Option<Reject>,
+    /// What is left of it; `items` may be 0.
+    pub batch: Batch<Clean>,
+}
+
+/// What became of a request.
+pub struct Processed {
+    /// What goes on.
+    pub accepted: Vec<Part>,
+    /// What is rejected, scrubbed.
+    pub rejected: Vec<Part>,
+    /// Lines that were no JSON objects (NDJSON alone).
+    pub bad_lines: u32,
+    /// Values taken out: type, action, count, by tenant.
+    pub redacted: Vec<(TenantId, String, &'static str, u32)>,
+    /// Fields that the protocol does not have.
+    pub unknown_fields: u64,
+}
+
+/// Whose a part is: tenant, verdict, what observe mode noted.
+type Owner = (TenantId, Option<Reject>, bool);
+
+/// Runs one request along the path. Observations are handed to `observe`.
+///
+/// # Errors
+/// The request is not sound, or a tenant is over its quota; nothing of it was kept.
+pub fn run(
+    policy: &Policy,
+    admission: &Admission,
+    scratch: &mut Scratch,
+    request: Request<'_>,
+    observe: impl FnOnce(Vec<Observation>),
+) -> Result<Processed, Refusal> {
+    let signal = request.signal;
+    let (bytes, bad_lines) = decode(&request)?;
+    wire::survey(signal, &bytes, &policy.aliases, &mut scratch.survey).map_err(bad)?;
+    let resolver = Resolver::new(&policy.config.identity, &policy.catalogue, request.claims, request.headers);
+    let (owners, sharing) = share(policy, &resolver, &scratch.survey, signal, &bytes, request.now);
+    observed(policy, scratch, &request, &bytes, observe);
+    let parts = wire::split(signal, &bytes, &sharing).map_err(bad)?;
+    for part in &parts {
+        let (tenant, reject, passes) = owners[part.part as usize];
+        if passes || reject.is_none() {
+            let limits = policy.catalogue.limits(tenant, &policy.config.identity.default_limits);
+            admission.admit(tenant, limits, u64::from(part.items), part.bytes.len() as u64)?;
+        }
+    }
+    let mut done = Processed {
+        accepted: Vec::new(),
+        rejected: Vec::new(),
+        bad_lines,
+        redacted: Vec::new(),
+        unknown_fields: 0,
+    };
+    let whole = parts.len() == 1;
+    for part in parts.into_iter().filter(|part| part.items > 0) {
+        let (tenant, reject, passes) = owners[part.part as usize];
+        if !whole {
+            wire::survey(signal, &part.bytes, &policy.aliases, &mut scratch.survey).map_err(bad)?;
+        }
+        let goes_on = passes || reject.is_none();
+        let slug = policy.slug(tenant);
+        let mut bytes = part.bytes;
+        let mut dropped = (0, 0);
+        if goes_on {
+            bytes = stamp(&bytes, &scratch.survey, tenant, slug, &mut scratch.edits).map_err(bad)?;
+            let text = tenant.to_string();
+            let tenant_id = if tenant == TenantId::NONE { "" } else { &text };
+            let context = transform::Context { tenant_id, slug };
+            let out = policy
+                .transforms
+                .apply_batch(signal, bytes, &context, &mut scratch.transform)
+                .map_err(bad)?;
+            (bytes, dropped) = (out.bytes, (out.dropped, out.sampled));
+        }
+        let items = part.items - dropped.0 - dropped.1;
+        let raw = Batch::raw(signal, tenant, items, bytes);
+        let mut tally = scrub::Tally::default();
+        let batch =
+            policy.scrubber.scrub_batch(&mut scratch.scrub, raw, &policy.master, &mut tally).map_err(bad)?;
+        done.unknown_fields += u64::from(tally.unknown_fields);
+        let counts = tally.drain(&policy.scrubber);
+        done.redacted
+            .extend(counts.into_iter().map(|(kind, action, n)| (tenant, kind.to_owned(), action, n)));
+        let part = Part { received: part.items, dropped, reject, batch };
+        if goes_on { done.accepted.push(part) } else { done.rejected.push(part) }
+    }
+    Ok(done)
+}
+
+fn decode(request: &Request<'_>) -> Result<(Bytes, u32), Refusal> {
+    match request.format {
+        Format::Protobuf => Ok((request.body.clone(), 0)),
+        Format::Json => {
+            wire::json::decode(request.signal, &request.body).map(|bytes| (bytes, 0)).map_err(bad)
+        }
+        Format::Ndjson => ndjson::transcode(&request.body).map(|out| (out.bytes, out.rejected_lines)),
+    }
+}
+
+fn bad(error: WireError) -> Refusal {
+    match error.fault {
+        wire::Fault::Size => Refusal::TooLarge(error.to_string()),
+        _ => Refusal::BadData(error.to_string()),
+    }
+}
+
+/// Decides whose each group is, or each item where items or scopes declare a tenant.
+fn share(
+    policy: &Policy,
+    resolver: &Resolver<'_>,
+    survey: &Survey,
+    signal: Signal,
+    bytes: &[u8],
+    now: u64,
+) -> (Vec<Owner>, Vec<Sharing>) {
+    let mut owners: Vec<Owner> = Vec::new();
+    let mut index: BTreeMap<(TenantId, Option<Reject>, bool), u32> = BTreeMap::new();
+    let mut owner = |declared: &[Declared<'_>], time: u64| {
+        let found = resolver.resolve(declared, time);
+        let owner = match found.tenant {
+            Ok(tenant) => (tenant, found.observed, true),
+            Err(reject) => (found.named.unwrap_or(TenantId::NONE), Some(reject), false),
+        };
+        *index.entry(owner).or_insert_with(|| {
+            owners.push(owner);
+            owners.len() as u32 - 1
+        })
+    };
+    let mut sharing = Vec::with_capacity(survey.groups.len());
+    for (group, view) in survey.groups.iter().zip(view::groups(signal, bytes)) {
+        let marks: Vec<&Mark> =
+            survey.marks_of(group).iter().filter(|mark| mark.rank < policy.declaring).collect();
+        let texts: Vec<_> = marks.iter().map(|mark| text(bytes, mark)).collect();
+        let pick = |wanted: &dyn Fn(&Mark) -> bool| -> Vec<Declared<'_>> {
+            let all = marks.iter().zip(&texts).filter(|(mark, _)| wanted(mark));
+            let level = |place| match place {
+                Place::Resource => Level::Resource,
+                Place::Scope => Level::Scope,
+                Place::Item => Level::Item,
+            };
+            all.map(|(mark, text)| Declared { level: level(mark.place), rank: mark.rank, text }).collect()
+        };
+        // The time of an item decides for tenants that are deleted: those are looked at one by one.
+        let resource = pick(&|mark| mark.place == Place::Resource);
+        let first = resolver.resolve(&resource, 0);
+        let timeless = first.tenant.is_ok() && !ends(policy, first.named);
+        if timeless && marks.iter().all(|mark| mark.place == Place::Resource) {
+            sharing.push(Sharing::Whole(owner(&resource, now)));
+            continue;
+        }
+        let scopes = &survey.scopes[group.scopes.0 as usize..group.scopes.1 as usize];
+        let mut scope = 0;
+        let parts = view.items().enumerate().map(|(i, item)| {
+            let ordinal = group.stretch.first + i as u32;
+            while scope + 1 < scopes.len() && ordinal >= scopes[scope].first + scopes[scope].items {
+                scope += 1;
+            }
+            let number = group.scopes.0 + scope as u32;
+            let holds = pick(&|mark| match mark.place {
+                Place::Resource => true,
+                Place::Scope => mark.scope == number,
+                Place::Item => mark.item == ordinal,
+            });
+            let time = item.time_unix_nano();
+            owner(&holds, if time == 0 { now } else { time })
+        });
+        sharing.push(Sharing::Items(parts.collect()));
+    }
+    (owners, sharing)
+}
+
+fn ends(policy: &Policy, tenant: Option<TenantId>) -> bool {
+    tenant.and_then(|tenant| policy.catalogue.get(tenant)).is_some_and(|tenant| tenant.deleted_at.is_some())
+}
+
+/// The text of a declared tenant; of what is no text, the number's.
+fn text<'a>(bytes: &'a [u8], mark: &Mark) -> std::borrow::Cow<'a, str> {
+    let pair = Message::at(bytes, mark.start as usize, mark.end as usize);
+    let value = pair.all(2).map(|value| AnyValue::read(value.message())).last();
+    match value {
+        Some(AnyValue::Str(text)) => text.into(),
+        Some(AnyValue::Int(number)) => number.to_string().into(),
+        _ => "".into(),
+    }
+}
+
+fn observed(
+    policy: &Policy,
+    scratch: &mut Scratch,
+    request: &Request<'_>,
+    bytes: &[u8],
+    observe: impl FnOnce(Vec<Observation>),
+) {
+    let named = |text: &str| normalise(text, &policy.catalogue).ok();
+    let context = detect::Context {
+        at: request.now,
+        claimed: request.claims.and_then(|claims| claims.tenant.as_deref()).and_then(named),
+        fallback: request.headers.iter().find_map(|(_, value)| named(value)),
+        baggage: None,
+        directory: &policy.catalogue,
+    };
+    let out = &mut scratch.observations;
+    out.clear();
+    detect::observe_batch(request.signal, bytes, &policy.rules, context, out);
+    if !out.is_empty() {
+        observe(std::mem::take(out));
+    }
+}

@@ -1,0 +1,56 @@
+//! The journal's readers joined to the exporters' pumps.
+
+use std::sync::Arc;
+
+use super::workers::Shared;
+use crate::{
+    batch::{Signal, TenantId},
+    buffer::{Reader, quarantine::Reason},
+    export::{
+        otlp::deliver::Refused,
+        pump::{Record, Records, Surroundings},
+    },
+    telemetry::metrics::tenant_label,
+};
+
+/// A journal's reader, as the pump sees it.
+pub struct FromJournal(pub Reader);
+
+impl Records for FromJournal {
+    async fn next(&mut self, wanted: &(dyn Fn(Signal, TenantId) -> bool + Send + Sync)) -> Option<Record> {
+        let record = self.0.recv_matching(|header| wanted(header.signal, header.tenant)).await?;
+        Some(Record { sequence: record.sequence, batch: record.batch })
+    }
+
+    fn done(&mut self, sequence: u64) {
+        self.0.done(sequence);
+    }
+}
+
+/// What a pump asks of the gate.
+pub struct Around {
+    /// The gate.
+    pub shared: Arc<Shared>,
+    /// The destination's place in the configuration.
+    pub place: usize,
+}
+
+impl Surroundings for Around {
+    fn wanted(&self, signal: Signal, tenant: TenantId) -> bool {
+        self.shared.policy.load().targets(signal, tenant).has(self.place)
+    }
+
+    fn slug(&self, tenant: TenantId) -> Option<String> {
+        self.shared.policy.load().slug(tenant).map(str::to_owned)
+    }
+
+    fn label(&self, tenant: TenantId) -> metrics::SharedString {
+        tenant_label(tenant)
+    }
+
+    fn refused(&self, _: &str, _: Signal, _: TenantId, refused: &Refused) {
+        if let Some(batch) = &refused.batch {
+            self.shared.quarantine.put(batch.clone(), Reason::Other, self.shared.policy.load().epoch);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The worker threads, and the door between them and the receivers.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use tokio::sync::oneshot;
+
+use super::{
+    Answer, Budget, Intake, Permit, Submission,
+    path::{self, Part, Processed},
+};
+use crate::{
+    batch::{Signal, TenantId},
+    buffer::{Journal, quarantine::Quarantine},
+    detect::Engine,
+    export::prometheus::Store,
+    identify::{Admission, Claims},
+    limits,
+    policy::Policy,
+    receipt::{self, Accepted, Outcome, Refusal},
+    telemetry::events::{
+        BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived, ItemsRejected,
+        UnknownFields, ValuesRedacted,
+    },
+};
+
+/// What every request needs.
+pub struct Shared {
+    /// The policy in use.
+    pub policy: ArcSwap<Policy>,
+    /// The global in-flight bytes.
+    pub budget: Budget,
+    /// The tenants' quotas.
+    pub admission: Admission,
+    /// The detectors; gone once the gate stops.
+    pub engine: arc_swap::ArcSwapOption<Engine>,
+    /// The journal.
+    pub journal: Journal,
+    /// What was rejected.
+    pub quarantine: Quarantine,
+    /// The scrape endpoint's series.
+    pub store: Arc<Store>,
+}
+
+struct Job {
+    submission: Submission,
+    claims: Option<Arc<Claims>>,
+    policy: Arc<Policy>,
+    answer: oneshot::Sender<Result<Processed, Refusal>>,
+}
+
+/// The door: what receivers see of the gate.
+pub struct Door {
+    shared: Arc<Shared>,
+    jobs: Sender<Job>,
+}
+
+impl Door {
+    /// Starts `count` workers. They end when the door is gone.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn open(shared: Arc<Shared>, count: usize) -> std::io::Result<(Arc<Door>, Vec<JoinHandle<()>>)> {
+        let (jobs, queue) = bounded(limits::WORK_QUEUE);
+        let threads = (0..count.max(1))
+            .map(|number| {
+                let (shared, queue) = (Arc::clone(&shared), queue.clone());
+                std::thread::Builder::new()
+                    .name(format!("worker-{number}"))
+                    .spawn(move || work(&shared, &queue))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok((Arc::new(Door { shared, jobs }), threads))
+    }
+}
+
+fn work(shared: &Shared, queue: &Receiver<Job>) {
+    let mut scratch = path::Scratch::default();
+    for job in queue {
+        let Job { submission, claims, policy, answer } = job;
+        let request = path::Request {
+            signal: submission.signal,
+            format: submission.format,
+            body: submission.body,
+            claims: claims.as_deref(),
+            headers: &submission.credentials.tenant_headers,
+            now: now(),
+        };
+        let observe = |observations| {
+            if let Some(engine) = &*shared.engine.load() {
+                engine.submit(observations);
+            }
+        };
+        let done = path::run(&policy, &shared.admission, &mut scratch, request, observe);
+        // The client may be gone: then nothing was acknowledged and nothing is kept.
+        let _ = answer.send(done);
+    }
+}
+
+impl Intake for Door {
+    fn reserve(&self, bytes: usize) -> Result<Permit, Refusal> {
+        self.shared.budget.reserve(bytes)
+    }
+
+    fn submit(&self, mut submission: Submission) -> Answer {
+        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
+        Box::pin(async move {
+            let policy = shared.policy.load_full();
+            let claims = match &policy.verifier {
+                Some(verifier) => {
+                    verifier.authenticate(submission.credentials.authorization.as_deref()).await?
+                }
+                None => None,
+            };
+            let signal = submission.signal;
+            // Held until the answer is known.
+            let _permit = std::mem::replace(&mut submission.permit, Budget::new(0).reserve(0)?);
+            let (answer, processed) = oneshot::channel();
+            let job = Job { submission, claims, policy: Arc::clone(&policy), answer };
+            jobs.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => away("all workers are busy; send again later"),
+                TrySendError::Disconnected(_) => away("the gate is stopping"),
+            })?;
+            let processed = processed.await.map_err(|_| away("the request was dropped; send it again"))??;
+            settle(&shared, &policy, signal, processed).await
+        })
+    }
+
+    fn tenant_headers(&self) -> Arc<[String]> {
+        let policy = self.shared.policy.load();
+        policy.config.identity.headers.iter().map(|name| name.to_ascii_lowercase()).collect()
+    }
+}
+
+/// Makes the parts durable, counts, and says what the client is told.
+async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, done: Processed) -> Outcome {
+    let tickets: Vec<_> = done
+        .accepted
+        .iter()
+        .map(|part| {
+            (part.batch.items > 0).then(|| {
+                let (receipt, ticket) = receipt::pair();
+                shared.journal.append(part.batch.clone(), policy.epoch, receipt);
+                ticket
+            })
+        })
+        .collect();
+    let mut refused = None;
+    for (part, ticket) in done.accepted.iter().zip(tickets) {
+        match ticket {
+            Some(ticket) => match ticket.wait().await {
+                Ok(()) => accepted(shared, signal, part).await,
+                // The worst outcome is the client's: it sends all of it again.
+                Err(refusal) => refused = Some(refusal),
+            },
+            None => accepted(shared, signal, part).await,
+        }
+    }
+    if let Some(refusal) = refused {
+        return Err(refusal);
+    }
+    for (tenant, kind, action, count) in done.redacted {
+        ValuesRedacted { tenant, kind: kind.into(), action: action.into(), values: u64::from(count) }.emit();
+    }
+    if done.unknown_fields > 0 {
+        UnknownFields { signal, fields: done.unknown_fields }.emit();
+    }
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for part in done.rejected {
+        let (tenant, items) = (part.batch.tenant, u64::from(part.received));
+        let Some(reason) = part.reject else { continue };
+        ItemsReceived { signal, tenant, items }.emit();
+        ItemsRejected { signal, tenant, items, reason }.emit();
+        *reasons.entry(reason.as_str()).or_default() += items;
+        shared.quarantine.put(part.batch, reason.into(), policy.epoch);
+    }
+    if done.bad_lines > 0 {
+        reasons.insert("malformed_line", u64::from(done.bad_lines));
+    }
+    let words: Vec<String> = reasons.iter().map(|(reason, items)| format!("{items} {reason}")).collect();
+    let message = if words.is_empty() { String::new() } else { format!("rejected: {}", words.join(", ")) };
+    Ok(Accepted { rejected: reasons.values().sum(), message })
+}
+
+async fn accepted(shared: &Arc<Shared>, signal: Signal, part: &Part) {
+    let (tenant, items): (TenantId, u64) = (part.batch.tenant, u64::from(part.received));
+    ItemsReceived { signal, tenant, items }.emit();
+    if let Some(reason) = part.reject {
+        ItemsObserved { signal, tenant, items, reason }.emit();
+    }
+    for (items, reason) in [(part.dropped.0, DropReason::Transform), (part.dropped.1, DropReason::Sample)] {
+        if items > 0 {
+            ItemsDropped { signal, tenant, items: u64::from(items), reason }.emit();
+        }
+    }
+    BatchAccepted { signal, tenant, items: u64::from(part.batch.items) }.emit();
+    if signal == Signal::Metrics && part.batch.items > 0 {
+        let (store, batch) = (Arc::clone(&shared.store), part.batch.clone());
+        // Decoding a large batch takes milliseconds: not on a thread that serves connections.
+        let _ = tokio::task::spawn_blocking(move || store.ingest(&batch, now())).await;
+    }
+}
+
+/// Nanoseconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+fn away(message: &str) -> Refusal {
+    Refusal::Unavailable { message: message.into(), retry_after: Duration::from_secs(1) }
+}
