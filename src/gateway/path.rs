@@ -133,7 +133,7 @@ pub fn run(
         let mut tally = scrub::Tally::default();
         let batch =
             policy.scrubber.scrub_batch(&mut scratch.scrub, raw, &policy.master, &mut tally).map_err(bad)?;
-        done.unknown_fields += u64::from(tally.unknown_fields);
+        done.unknown_fields += tally.unknown_fields;
         let counts = tally.drain(&policy.scrubber);
         done.redacted
             .extend(counts.into_iter().map(|(kind, action, n)| (tenant, kind.to_owned(), action, n)));

@@ -166,7 +166,7 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, done: Pro
         return Err(refusal);
     }
     for (tenant, kind, action, count) in done.redacted {
-        ValuesRedacted { tenant, kind: kind.into(), action: action.into(), values: u64::from(count) }.emit();
+        ValuesRedacted { tenant, kind: kind.into(), action, values: u64::from(count) }.emit();
     }
     if done.unknown_fields > 0 {
         UnknownFields { signal, fields: done.unknown_fields }.emit();
