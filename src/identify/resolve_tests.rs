@@ -24,6 +24,10 @@ fn enforce() -> Settings {
     Settings { mode: Mode::Enforce, ..Settings::default() }
 }
 
+fn observe() -> Settings {
+    Settings { mode: Mode::Observe, ..Settings::default() }
+}
+
 fn at(level: Level, rank: u8, text: &str) -> Declared<'_> {
     Declared { level, rank, text }
 }
@@ -114,7 +118,7 @@ fn every_reason_rejects_and_observe_lets_through() {
         ),
     ] {
         assert_eq!(decide(&enforce(), &case).0, Err(reason));
-        let (catalogue, settings) = (tenants(), Settings::default());
+        let (catalogue, settings) = (tenants(), observe());
         let resolver = Resolver::new(&settings, &catalogue, case.claims.as_ref(), &case.headers);
         let resolution = resolver.resolve(&case.attributes, case.time);
         assert_eq!((resolution.tenant, resolution.observed), (Ok(observed), Some(reason)), "{reason:?}");
@@ -241,7 +245,7 @@ proptest! {
         let headers = head.map(|head| header("x-tenant-id", &head)).unwrap_or_default();
         let levels = [Level::Resource, Level::Scope, Level::Item];
         let list: Vec<_> = declared.iter().map(|(l, rank, text)| at(levels[*l as usize], *rank, text)).collect();
-        let (strict, lax) = (enforce(), Settings::default());
+        let (strict, lax) = (enforce(), observe());
         let strict = Resolver::new(&strict, &catalogue, claims.as_ref(), &headers).resolve(&list, u64::MAX);
         let lax = Resolver::new(&lax, &catalogue, claims.as_ref(), &headers).resolve(&list, u64::MAX);
         prop_assert!(lax.tenant.is_ok());
