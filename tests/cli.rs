@@ -173,6 +173,12 @@ rules:
     assert!(out.contains("ok      good (2 examples)") && out.contains("FAILED  poor"), "{out}");
     assert!(out.contains("pack.yaml:3: match 1") && out.contains("pack.yaml:3: no_match 1"), "{out}");
     assert!(out.contains("2 rules, 4 examples; 1 rules failed in 2 examples"), "{out}");
+    // Such a pack is not put into force either, unless the rule is switched off.
+    let sets = ["validate", "--set", "scrub.packs=[pack.yaml]"];
+    let (code, _, err) = run(here.path(), &sets, "");
+    assert!(code == 2 && err.contains("pack.yaml:3:") && err.contains("rule poor: match 1"), "{code} {err}");
+    let (code, _, err) = run(here.path(), &[&sets[..], &["--set", "scrub.disable=[poor]"]].concat(), "");
+    assert_eq!(code, 0, "{err}");
     let (code, _, err) = run(here.path(), &["test", "nothing.yaml"], "");
     assert!(code == 2 && err.contains("nothing.yaml"), "{err}");
 }

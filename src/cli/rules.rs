@@ -42,7 +42,9 @@ pub fn run(args: &TestArgs) -> Result<Code, Failure> {
             match failures.get(&(pack.file.as_str(), id.as_str())) {
                 Some(failed) => {
                     let _ = writeln!(text, "FAILED  {id}");
-                    failed.iter().for_each(|failure| tell(&mut text, failure));
+                    failed.iter().for_each(|failure| {
+                        _ = writeln!(text, "        {}:{}: {}", failure.file, failure.line, failure.said())
+                    });
                 }
                 None if args.quiet => {}
                 None if examples == 0 => _ = writeln!(text, "ok      {id} (no examples)"),
@@ -77,14 +79,4 @@ fn packs(args: &TestArgs) -> Result<Vec<Pack>, Failure> {
 
 fn unusable(error: PackError) -> Failure {
     Failure::usage(error.to_string())
-}
-
-fn tell(text: &mut String, failure: &ExampleFailure) {
-    let ExampleFailure { file, line, number, .. } = failure;
-    let (list, what) = if failure.expected {
-        ("match", "the rule finds nothing in it")
-    } else {
-        ("no_match", "the rule finds something in it")
-    };
-    let _ = writeln!(text, "        {file}:{line}: {list} {number}: {what}");
 }

@@ -110,12 +110,27 @@ impl Engine {
 }
 
 impl Scrubber {
-    /// Reads and compiles all packs that `settings` ask for.
+    /// Reads and compiles all packs that `settings` ask for, and holds the rules of the user's own packs to
+    /// their examples (those of the built-in packs are held to theirs by this crate's tests).
     ///
     /// # Errors
-    /// A pack cannot be read or a rule in it does not compile: file, line, column, rule and a hint.
+    /// A pack cannot be read, a rule in it does not compile, or does not find what its examples say: file,
+    /// line, column, rule and a hint.
     pub fn compile(settings: &Settings) -> Result<Scrubber, PackError> {
-        Self::from_packs(&Self::packs(settings)?, settings)
+        let packs = Self::packs(settings)?;
+        let scrubber = Self::from_packs(&packs, settings)?;
+        if settings.packs.is_empty() {
+            return Ok(scrubber);
+        }
+        // A user's rule may well take over what a built-in one found, so only the user's are held to it.
+        let own = |failure: &ExampleFailure| {
+            settings.packs.iter().any(|path| path.display().to_string() == failure.file)
+                && !settings.disable.contains(&failure.rule)
+        };
+        match run_examples(&packs)?.failures.iter().find(|failure| own(failure)) {
+            Some(failure) => Err(failure.into()),
+            None => Ok(scrubber),
+        }
     }
 
     /// Reads all packs that `settings` ask for, without compiling them.

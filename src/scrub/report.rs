@@ -1,6 +1,6 @@
 //! Runs the examples of rules: each rule must find something in its own, and nothing in its counter-examples.
 
-use super::{Pack, PackError, Scratch, Scrubber, Settings};
+use super::{Pack, PackError, Scratch, Scrubber, Settings, pack::Place};
 
 /// An example that did not come out as its rule says.
 #[derive(Debug, Clone)]
@@ -15,6 +15,25 @@ pub struct ExampleFailure {
     pub number: usize,
     /// Whether it is one of `match` (something should be found) or of `no_match`.
     pub expected: bool,
+}
+
+impl ExampleFailure {
+    /// Which example, and what is wrong with it; never its text, which may look like a secret.
+    pub fn said(&self) -> String {
+        let (list, what) = match self.expected {
+            true => ("match", "the rule finds nothing in it"),
+            false => ("no_match", "the rule finds something in it"),
+        };
+        format!("{list} {}: {what}", self.number)
+    }
+}
+
+impl From<&ExampleFailure> for PackError {
+    fn from(failure: &ExampleFailure) -> PackError {
+        let place = Place { line: failure.line, column: 1 };
+        PackError::new(&failure.file, place, Some(&failure.rule), failure.said())
+            .hint("mend the rule or its example; `portcullis test` shows all that fail")
+    }
 }
 
 /// What came of all examples.
