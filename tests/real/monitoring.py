@@ -15,6 +15,7 @@ import lib
 import yaml
 from lib import ROOT, check
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 from receiver import Receiver
 
@@ -113,6 +114,8 @@ def oddities(gate):
     check("a token with a wrong signature is refused with 401", status == 401, status)
     status, _ = lib.http(f"{gate.otlp_http}/v1/logs", one_log("acme") + bytes([0xFA, 0x01, 0x01, 0x78]), PROTOBUF)
     check("an unknown field is no reason to refuse", status == 200, status)
+    status, _ = lib.http(f"{gate.otlp_http}/v1/metrics", reserved_metric("acme"), PROTOBUF)
+    check("a metric that has a name of the gate's own is acknowledged, and not exposed", status == 200, status)
     status, _ = lib.http(f"{gate.otlp_http}/v1/logs", one_log("acme", "bed.heartbeat"), PROTOBUF)
     check("a record that a transform drops is acknowledged", status == 200, status)
 
@@ -125,6 +128,15 @@ def one_log(tenant, mark=None):
     record.body.string_value = "hello"
     if mark:
         record.attributes.add(key=mark).value.bool_value = True
+    return request.SerializeToString()
+
+
+def reserved_metric(tenant):
+    request = metrics.ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.add(key="tenant_id").value.string_value = lib.TENANTS[tenant]
+    metric = group.scope_metrics.add().metrics.add(name="portcullis_rejected_items")
+    metric.gauge.data_points.add(time_unix_nano=time.time_ns(), as_int=1)
     return request.SerializeToString()
 
 
