@@ -153,6 +153,8 @@ pub const KEY_NAME_BYTES: usize = 64;
 pub const KEYED_VALUE_BYTES: usize = 4096;
 /// Work of one rule on one text before the linear path takes over: bytes looked at for each byte of the text.
 pub const SCAN_WORK_FACTOR: usize = 32;
+/// How often a text in which values were replaced is looked at again, at most.
+pub const SCRUB_AGAIN: usize = 3;
 /// Attribute keys whose meaning one worker remembers.
 pub const KNOWN_KEYS: usize = 4096;
 /// The longest attribute key that is remembered, in bytes.

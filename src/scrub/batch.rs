@@ -38,6 +38,9 @@ pub(super) struct Workspace {
     edits: Edits,
     number: String,
     known: Known,
+    /// The texts in which something is replaced.
+    replaced: Vec<u32>,
+    key: Vec<u8>,
 }
 
 /// What is known of attribute keys: the same few stand in every record.
@@ -250,25 +253,51 @@ impl Scrubber {
         work.known.learn(scratch, &work.origins);
         self.engine.tell(scratch, &work.origins);
         self.engine.count(scratch, tally);
+        let mut replaced = scratch.nested.take().unwrap_or_default();
+        replaced.clear();
+        work.replaced.clear();
         let mut from = 0;
         while let Some(first) = scratch.finds.get(from).copied() {
             let to = from + scratch.finds[from..].iter().take_while(|f| f.text == first.text).count();
-            let drop = scratch.finds[from..to].iter().any(|f| self.engine.action(f.source) == Action::Drop);
-            let origin = work.origins[first.text as usize];
-            match origin.attribute {
+            let finds = &scratch.finds[from..to];
+            let drop = finds.iter().any(|f| self.engine.action(f.source) == Action::Drop);
+            match work.origins[first.text as usize].attribute {
                 Some(span) if drop => work.edits.remove(span.tag, span.end, span.depth),
-                _ => {
-                    if let Some(text) = self.engine.rewrite(scratch, from, to, Some(tenant)) {
-                        if origin.number {
-                            work.edits.rewrite(&origin.leaf, |out| wire::put::bytes(out, 1, text.as_bytes()));
-                        } else {
-                            work.edits.replace(&origin.leaf, text.as_bytes());
-                        }
-                    }
+                _ if self.engine.changes(finds) => {
+                    work.replaced.push(first.text);
+                    work.key.clear();
+                    work.key.extend_from_slice(scratch.key_of(first.text));
+                    replaced.push_with(&work.key, |out| {
+                        self.engine.replace(scratch, from..to, Some(tenant), out);
+                    });
                 }
+                _ => {}
             }
             from = to;
         }
+        // What was replaced is looked at again, all at once; hardly ever is there anything left in it.
+        self.engine.scan(&mut replaced);
+        let mut finds = &replaced.finds[..];
+        for (number, text) in (0..).zip(&work.replaced) {
+            let left;
+            let here = finds.iter().take_while(|find| find.text == number).count();
+            let mut content = replaced.text(number);
+            if self.engine.changes(&finds[..here]) {
+                let mut more = content.to_vec();
+                let key = scratch.key_of(*text).to_vec();
+                self.engine.again(scratch, &mut more, &key, Some(tenant), Some(tally));
+                left = more;
+                content = &left;
+            }
+            finds = &finds[here..];
+            let origin = &work.origins[*text as usize];
+            if origin.number {
+                work.edits.rewrite(&origin.leaf, |out| wire::put::bytes(out, 1, content));
+            } else {
+                work.edits.replace(&origin.leaf, content);
+            }
+        }
+        scratch.nested = Some(replaced);
         wire::splice(bytes, &mut work.edits)
     }
 }

@@ -1,7 +1,7 @@
 //! Telling keys: a value is sensitive by the name it stands under, whatever its shape. As the key of an
 //! attribute, and inside texts of every notation (JSON, logfmt, headers, forms, XML) without parsing them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regex_automata::{
     Anchored, Input,
@@ -66,6 +66,8 @@ pub(super) struct Names {
     names: HashMap<Box<[u8]>, (u16, bool), foldhash::fast::FixedState>,
     /// The last three letters of every name.
     tails: Vec<u64>,
+    /// The types, as they stand in what took a value's place: `[SECRET_TOKEN]` is no key.
+    kinds: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
 }
 
 fn tail_slot(tail: [u8; 3]) -> usize {
@@ -113,6 +115,11 @@ impl Names {
             self.tails[slot >> 6] |= 1 << (slot & 63);
         }
         self.names.entry(text.into()).or_insert((rule, exact));
+    }
+
+    /// Makes known a type: in brackets its name stands where a value was.
+    pub fn add_kind(&mut self, kind: &str) {
+        self.kinds.insert(kind.as_bytes().into());
     }
 
     /// The rule for a key, by its last words, and whether its name counts only as a whole segment.
@@ -170,6 +177,12 @@ impl Names {
             .iter()
             .rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')))
             .map_or(from, |i| from + i + 1);
+        if head[..start].ends_with(b"[")
+            && matches!(text[end], b']' | b':')
+            && self.kinds.contains(&head[start..])
+        {
+            return None;
+        }
         self.find(&head[start..]).map(|(rule, _)| (rule, start, end))
     }
 }
@@ -271,20 +284,22 @@ pub(super) fn is_placeholder(value: &[u8], quoted: bool) -> bool {
         [b'$', b'{', .., b'}'] | [b'{', b'{', .., b'}', b'}'] => true,
         [b'$', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => true,
         [b'{', ..] if !quoted => true,
-        [b'[', rest @ ..] => {
-            // Only what `replace` writes, whole or cut off before its `]`.
-            let rest = rest.strip_suffix(b"]").unwrap_or(rest);
-            let name =
-                rest.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'0'..=b'9')).count();
-            let token = |b: &u8| matches!(b, b'a'..=b'p' | b':');
-            name >= 2 && rest[name..].len() <= 30 && rest[name..].iter().all(token)
-        }
+        [b'[', ..] => is_replaced(trimmed),
         [b'*', ..] => {
             let stars = trimmed.iter().take_while(|b| **b == b'*').count();
             trimmed.len() - stars <= 4
         }
         _ => WORDS.iter().any(|word| trimmed.eq_ignore_ascii_case(word)),
     }
+}
+
+/// Whether this is only what `replace` writes, whole or cut off before its `]`.
+pub(super) fn is_replaced(value: &[u8]) -> bool {
+    let Some(rest) = value.strip_prefix(b"[") else { return false };
+    let rest = rest.strip_suffix(b"]").unwrap_or(rest);
+    let name = rest.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'0'..=b'9')).count();
+    let token = |b: &u8| matches!(b, b'a'..=b'p' | b':');
+    name >= 2 && rest[name..].len() <= 30 && rest[name..].iter().all(token)
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     collections::HashSet,
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -274,19 +275,23 @@ impl Scrubber {
         text: &'a str,
         key: &str,
         tenant: Option<Tenant<'_>>,
-        tally: Option<&mut Tally>,
+        mut tally: Option<&mut Tally>,
     ) -> Cow<'a, str> {
         scratch.clear();
         scratch.push(text.as_bytes(), key.as_bytes());
         self.engine.scan(scratch);
         self.engine.whole(scratch, key, 0);
-        if let Some(tally) = tally {
+        if let Some(tally) = &mut tally {
             self.engine.count(scratch, tally);
         }
-        match self.engine.rewrite(scratch, 0, scratch.finds.len(), tenant) {
-            Some(out) => Cow::Owned(out),
-            None => Cow::Borrowed(text),
+        let all = 0..scratch.finds.len();
+        if !self.engine.changes(&scratch.finds) {
+            return Cow::Borrowed(text);
         }
+        let mut out = Vec::with_capacity(text.len() + 16);
+        self.engine.replace(scratch, all, tenant, &mut out);
+        self.engine.again(scratch, &mut out, key.as_bytes(), tenant, tally);
+        Cow::Owned(String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into()))
     }
 
     /// A number that stands under `key`, scanned as its text is: what to put in its place, if anything.
@@ -324,6 +329,7 @@ impl Engine {
         for (name, rule) in names {
             self.names.add(name, *rule);
         }
+        self.kinds.iter().for_each(|kind| self.names.add_kind(kind));
     }
 
     /// The key rule of an attribute's key.
@@ -368,32 +374,63 @@ impl Engine {
         }
     }
 
-    /// Text `number` with its finds (those from `from` to `to`) replaced; `None` if nothing changes.
-    fn rewrite(
+    /// Whether any of these finds is to be replaced.
+    fn changes(&self, finds: &[scan::Find]) -> bool {
+        finds.iter().any(|find| self.action(find.source) != Action::Keep)
+    }
+
+    /// Writes the text of the finds `which`, all of one text, with them replaced.
+    fn replace(
         &self,
         scratch: &mut Scratch,
-        from: usize,
-        to: usize,
+        which: Range<usize>,
         tenant: Option<Tenant<'_>>,
-    ) -> Option<String> {
-        let finds = &scratch.finds[from..to];
-        let first = finds.first()?;
-        if finds.iter().all(|f| self.action(f.source) == Action::Keep) {
-            return None;
-        }
+        out: &mut Vec<u8>,
+    ) {
+        let finds = &scratch.finds[which];
+        let Some(first) = finds.first() else { return };
         let text = scratch.texts[first.text as usize];
         let bytes = &scratch.arena[text.start as usize..text.end as usize];
-        let mut out = String::with_capacity(bytes.len() + 16);
         let mut at = 0;
         for find in finds {
             let (start, end) = (find.start as usize, find.end as usize);
-            out.push_str(&String::from_utf8_lossy(&bytes[at..start]));
+            out.extend_from_slice(&bytes[at..start]);
             let kind = &self.kinds[usize::from(self.kind(find.source))];
             let action = self.action(find.source);
-            replace::write(&mut out, kind, action, &bytes[start..end], tenant, &mut scratch.tenant_keys);
+            replace::write(out, kind, action, &bytes[start..end], tenant, &mut scratch.tenant_keys);
             at = end;
         }
-        out.push_str(&String::from_utf8_lossy(&bytes[at..]));
-        Some(out)
+        out.extend_from_slice(&bytes[at..]);
+    }
+
+    /// Looks at a text again in which values were replaced, until nothing more is found: what was part of
+    /// something longer may now be a value by itself, and a word that spoke against one may be gone.
+    fn again(
+        &self,
+        scratch: &mut Scratch,
+        text: &mut Vec<u8>,
+        key: &[u8],
+        tenant: Option<Tenant<'_>>,
+        mut tally: Option<&mut Tally>,
+    ) {
+        let mut inner = scratch.nested.take().unwrap_or_default();
+        for _ in 0..limits::SCRUB_AGAIN {
+            inner.clear();
+            inner.push(text, key);
+            self.scan(&mut inner);
+            if !self.changes(&inner.finds) {
+                break;
+            }
+            text.clear();
+            let all = 0..inner.finds.len();
+            self.replace(&mut inner, all, tenant, text);
+            if *text == inner.text(0) {
+                break;
+            }
+            if let Some(tally) = &mut tally {
+                self.count(&inner, tally);
+            }
+        }
+        scratch.nested = Some(inner);
     }
 }

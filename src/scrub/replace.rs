@@ -36,7 +36,7 @@ impl MasterKey {
             .expand(&[tenant.0.as_bytes(), &epoch], Length(out.len()))
             .and_then(|okm| okm.fill(&mut out));
         debug_assert!(filled.is_ok(), "36 bytes are within HKDF's bound");
-        let mut id = String::with_capacity(8);
+        let mut id = Vec::with_capacity(8);
         letters(&out[32..], &mut id);
         TenantKey { id, key: hmac::Key::new(hmac::HMAC_SHA256, &out[..32]) }
     }
@@ -59,15 +59,14 @@ impl hkdf::KeyType for Length {
 /// One tenant's key, and its public name.
 #[derive(Clone)]
 struct TenantKey {
-    id: String,
+    id: Vec<u8>,
     key: hmac::Key,
 }
 
 /// Bytes as letters a to p: no digits, so that no rule takes a token for a number.
-fn letters(bytes: &[u8], out: &mut String) {
+fn letters(bytes: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
-        out.push((b'a' + (byte >> 4)) as char);
-        out.push((b'a' + (byte & 15)) as char);
+        out.extend_from_slice(&[b'a' + (byte >> 4), b'a' + (byte & 15)]);
     }
 }
 
@@ -101,7 +100,7 @@ pub struct Tenant<'a> {
 
 /// Writes what takes the place of `value`; without a tenant's key a pseudonym becomes a redaction.
 pub(super) fn write(
-    out: &mut String,
+    out: &mut Vec<u8>,
     kind: &str,
     action: Action,
     value: &[u8],
@@ -109,16 +108,15 @@ pub(super) fn write(
     cache: &mut KeyCache,
 ) {
     match (action, tenant) {
-        (Action::Keep, _) => out.push_str(&String::from_utf8_lossy(value)),
+        (Action::Keep, _) => out.extend_from_slice(value),
         (Action::Mask { keep }, _) => {
             let text = String::from_utf8_lossy(value);
             let chars = text.chars().count();
             let keep = usize::from(keep).min(chars / 4);
-            out.extend(
-                text.chars()
-                    .enumerate()
-                    .map(|(i, c)| if i + keep >= chars || matches!(c, ' ' | '-') { c } else { '*' }),
-            );
+            for (i, c) in text.chars().enumerate() {
+                let c = if i + keep >= chars || matches!(c, ' ' | '-') { c } else { '*' };
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
         }
         (Action::Pseudonym, Some(tenant)) => {
             let key = cache.get(tenant.master, tenant.id);
@@ -126,18 +124,18 @@ pub(super) fn write(
             context.update(kind.as_bytes());
             context.update(&[0]);
             context.update(value);
-            out.push('[');
-            out.push_str(kind);
-            out.push(':');
-            out.push_str(&key.id);
-            out.push(':');
+            out.push(b'[');
+            out.extend_from_slice(kind.as_bytes());
+            out.push(b':');
+            out.extend_from_slice(&key.id);
+            out.push(b':');
             letters(&context.sign().as_ref()[..10], out);
-            out.push(']');
+            out.push(b']');
         }
         (Action::Pseudonym | Action::Redact | Action::Drop, _) => {
-            out.push('[');
-            out.push_str(kind);
-            out.push(']');
+            out.push(b'[');
+            out.extend_from_slice(kind.as_bytes());
+            out.push(b']');
         }
     }
 }

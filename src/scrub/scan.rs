@@ -34,7 +34,7 @@ pub struct Scratch {
     /// Texts that hold something encoded.
     encoded: Vec<u32>,
     unfolded: Unfolded,
-    nested: Option<Box<Scratch>>,
+    pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
     pub(super) tenant_keys: super::replace::KeyCache,
     /// Bytes that rules' automata were let loose on, in all scans: work, not time.
@@ -77,10 +77,15 @@ impl Scratch {
 
     /// Adds a text that stands under `key`; returns its number.
     pub(super) fn push(&mut self, text: &[u8], key: &[u8]) -> u32 {
+        self.push_with(key, |arena| arena.extend_from_slice(text))
+    }
+
+    /// [`Scratch::push`] of what `write` adds to the arena.
+    pub(super) fn push_with(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> u32 {
         let number = self.texts.len() as u32;
         let start = self.arena.len() as u32;
         let key_start = self.keys.len() as u32;
-        self.arena.extend_from_slice(text);
+        write(&mut self.arena);
         self.keys.extend_from_slice(key);
         self.texts.push(Text {
             start,
@@ -89,6 +94,18 @@ impl Scratch {
         });
         self.arena.push(SEPARATOR);
         number
+    }
+
+    /// Text `number`.
+    pub(super) fn text(&self, number: u32) -> &[u8] {
+        let text = self.texts[number as usize];
+        &self.arena[text.start as usize..text.end as usize]
+    }
+
+    /// The key that text `number` stands under.
+    pub(super) fn key_of(&self, number: u32) -> &[u8] {
+        let (start, end) = self.texts[number as usize].key;
+        &self.keys[start as usize..end as usize]
     }
 }
 
@@ -277,8 +294,7 @@ impl Engine {
                 continue;
             }
             inner.clear();
-            let key = &scratch.keys[text.key.0 as usize..text.key.1 as usize];
-            inner.push(&scratch.unfolded.text, key);
+            inner.push(&scratch.unfolded.text, scratch.key_of(number));
             self.scan_at(&mut inner, depth + 1);
             for find in &inner.finds {
                 let (start, end) = scratch.unfolded.origin(find.start, find.end);
@@ -376,6 +392,9 @@ fn accept(rule: &Rule, number: u16, t: usize, start: usize, end: usize, parts: &
     let haystack = &parts.arena[text.start as usize..text.end as usize];
     let cache = parts.caches[usize::from(number)].get_or_insert_with(|| rule.regex.create_cache());
     let (start, end) = rule.value(cache, haystack, start, end);
+    if keys::is_replaced(&haystack[start..end]) {
+        return;
+    }
     let key = &parts.keys[text.key.0 as usize..text.key.1 as usize];
     if rule.judge(haystack, start, end, key) == Verdict::Accepted {
         let (start, end) = snap(haystack, start, end);
