@@ -401,7 +401,7 @@ mod tests {
         let quarantine = Quarantine::open(&settings(directory)).unwrap();
         for _ in 0..batches {
             let batch = Batch::clean(Signal::Logs, TENANT, 1, Bytes::from_static(b"\x0a\x00"));
-            assert!(quarantine.put(batch, Reason::UnknownTenant, 1));
+            assert_eq!(quarantine.put(batch, Reason::UnknownTenant, 1).wait_blocking(), Ok(()));
         }
         quarantine.close();
     }

@@ -52,8 +52,9 @@ pub trait Surroundings: Send + Sync + 'static {
     fn slug(&self, tenant: TenantId) -> Option<String>;
     /// The tenant as a metric label, bounded.
     fn label(&self, tenant: TenantId) -> metrics::SharedString;
-    /// Items that the receiver will never take: to be kept in the quarantine, durably, before it returns.
-    fn refused(&self, destination: &str, signal: Signal, tenant: TenantId, refused: &Refused);
+    /// Items that the receiver will never take: returns once they are kept in the quarantine, durably,
+    /// however long that takes. Their record is done only then.
+    fn refused(&self, refused: &Refused) -> impl Future<Output = ()> + Send;
 }
 
 /// How the pump ended.
@@ -257,9 +258,13 @@ impl<S: Surroundings> Pump<S> {
             };
             let tenant = records.first().map(|record| record.batch.tenant).filter(|_| self.one_tenant);
             let slug = tenant.and_then(|tenant| self.surroundings.slug(tenant));
+            let surroundings = Arc::clone(&self.surroundings);
             tasks.spawn(async move {
                 let batches: Vec<Batch<Clean>> = records.iter().map(|record| record.batch.clone()).collect();
                 let outcomes = delivery.deliver(signal, slug.as_deref(), &batches).await;
+                for refused in outcomes.iter().flat_map(|delivered| &delivered.refused) {
+                    surroundings.refused(refused).await;
+                }
                 Done { records, outcomes }
             });
         }
@@ -291,7 +296,6 @@ impl<S: Surroundings> Pump<S> {
                     destination = &*self.name, signal = signal.as_str(), tenant_id = %tenant,
                     items = refused.items, reason = refused.reason, "items refused for good"
                 );
-                self.surroundings.refused(&self.name, signal, tenant, refused);
             }
             records.done(record.sequence);
         }

@@ -61,7 +61,9 @@ impl Records for Queue {
 /// All tenants but `elsewhere` go here; what is refused is kept.
 #[derive(Default)]
 struct Gate {
-    refused: Mutex<Vec<(TenantId, Refused)>>,
+    refused: Mutex<Vec<Refused>>,
+    /// Told when the quarantine has room for one more.
+    room: tokio::sync::Notify,
 }
 
 impl Surroundings for Gate {
@@ -77,8 +79,9 @@ impl Surroundings for Gate {
         tenant.to_string().into()
     }
 
-    fn refused(&self, _: &str, _: Signal, tenant: TenantId, refused: &Refused) {
-        self.refused.lock().unwrap().push((tenant, refused.clone()));
+    async fn refused(&self, refused: &Refused) {
+        self.room.notified().await;
+        self.refused.lock().unwrap().push(refused.clone());
     }
 }
 
@@ -128,8 +131,8 @@ async fn where_headers_name_the_tenant_requests_hold_one() {
     assert_eq!(done.lock().unwrap().len(), 4);
 }
 
-/// Scenario: one record is refused for good. Guarantee: it goes to the quarantine whole and is done; the rest
-/// is delivered.
+/// Scenario: one record is refused for good, and the quarantine's disk is slow. Guarantee: it goes to the
+/// quarantine whole and is done only then; the rest is delivered.
 #[tokio::test]
 async fn what_is_refused_is_kept_and_the_rest_goes_on() {
     let receiver = Receiver::start([Answer::Without(b"poison")]).await;
@@ -137,10 +140,17 @@ async fn what_is_refused_is_kept_and_the_rest_goes_on() {
     let gate = Arc::new(Gate::default());
     let pump = Pump::new(&destination(&receiver, Protocol::Grpc), Arc::clone(&gate)).unwrap();
     let (_hold, stop) = never();
-    assert_eq!(pump.run(&mut queue, stop).await, Ended { left: 0 });
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!done.lock().unwrap().contains(&2), "done before it was kept");
+        gate.room.notify_one();
+    };
+    let (ended, ()) = tokio::join!(pump.run(&mut queue, stop), later);
+    assert_eq!(ended, Ended { left: 0 });
     let refused = gate.refused.lock().unwrap();
-    assert_eq!((refused.len(), refused[0].0), (1, tenant_id("bravo")));
-    assert_eq!(texts(&refused[0].1.batch.as_ref().unwrap().bytes), ["poison"]);
+    let batch = refused[0].batch.as_ref().unwrap();
+    assert_eq!((refused.len(), batch.tenant), (1, tenant_id("bravo")));
+    assert_eq!(texts(&batch.bytes), ["poison"]);
     assert_eq!(done.lock().unwrap().len(), 3);
 }
 

@@ -1,6 +1,6 @@
 //! The journal's readers joined to the exporters' pumps.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::workers::Shared;
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
     },
     telemetry::metrics::tenant_label,
 };
+
+/// Between two tries to keep what a destination refused, while the quarantine's disk takes nothing.
+const QUARANTINE_RETRY: Duration = Duration::from_secs(1);
 
 /// A journal's reader, as the pump sees it.
 pub struct FromJournal(pub Reader);
@@ -48,9 +51,11 @@ impl Surroundings for Around {
         tenant_label(tenant)
     }
 
-    fn refused(&self, _: &str, _: Signal, _: TenantId, refused: &Refused) {
-        if let Some(batch) = &refused.batch {
-            self.shared.quarantine.put(batch.clone(), Reason::Other, self.shared.policy.load().epoch);
+    async fn refused(&self, refused: &Refused) {
+        let Some(batch) = &refused.batch else { return };
+        let epoch = self.shared.policy.load().epoch;
+        while self.shared.quarantine.put(batch.clone(), Reason::Other, epoch).wait().await.is_err() {
+            tokio::time::sleep(QUARANTINE_RETRY).await;
         }
     }
 }

@@ -172,13 +172,18 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, done: Pro
         UnknownFields { signal, fields: done.unknown_fields }.emit();
     }
     let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(done.rejected.len());
     for part in done.rejected {
         let (tenant, items) = (part.batch.tenant, u64::from(part.received));
         let Some(reason) = part.reject else { continue };
         ItemsReceived { signal, tenant, items }.emit();
         ItemsRejected { signal, tenant, items, reason }.emit();
         *reasons.entry(reason.as_str()).or_default() += items;
-        shared.quarantine.put(part.batch, reason.into(), policy.epoch);
+        kept.push(shared.quarantine.put(part.batch, reason.into(), policy.epoch));
+    }
+    for ticket in kept {
+        // Where it cannot be kept the quarantine has counted it; it is rejected all the same.
+        let _ = ticket.wait().await;
     }
     if done.bad_lines > 0 {
         reasons.insert("malformed_line", u64::from(done.bad_lines));

@@ -36,6 +36,7 @@ use super::{
 use crate::{
     batch::{Batch, Clean, TenantId},
     limits,
+    receipt::{self, Receipt, Ticket},
 };
 
 /// Why items were rejected for good: the closed set of `portcullis_rejected_items_total`.
@@ -127,6 +128,7 @@ struct Put {
     batch: Batch<Clean>,
     reason: Reason,
     epoch: u32,
+    receipt: Receipt,
 }
 
 /// The gate's side: takes rejected batches in without waiting; a thread writes them.
@@ -165,14 +167,16 @@ impl Quarantine {
     }
 
     /// Keeps a rejected batch, if there is room. `batch.tenant` is the tenant as it was declared where
-    /// that was well formed, else [`TenantId::NONE`]. False where the queue is full and the batch is
-    /// not kept. Never blocks.
-    pub fn put(&self, batch: Batch<Clean>, reason: Reason, epoch: u32) -> bool {
+    /// that was well formed, else [`TenantId::NONE`]. Never blocks; the ticket says when the batch is
+    /// durable, or that it is not kept: the queue is full, or the disk takes nothing.
+    pub fn put(&self, batch: Batch<Clean>, reason: Reason, epoch: u32) -> Ticket {
+        let (receipt, ticket) = receipt::pair();
         let bytes = batch.bytes.len();
         let waiting = self.waiting.fetch_add(bytes, Ordering::AcqRel);
         let fits = waiting == 0 || waiting + bytes <= limits::QUARANTINE_QUEUE_BYTES;
+        let put = Put { batch, reason, epoch, receipt };
         let sent = fits
-            && self.queue.as_ref().is_some_and(|queue| match queue.try_send(Put { batch, reason, epoch }) {
+            && self.queue.as_ref().is_some_and(|queue| match queue.try_send(put) {
                 Ok(()) => true,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
             });
@@ -180,7 +184,7 @@ impl Quarantine {
             self.waiting.fetch_sub(bytes, Ordering::AcqRel);
             failed("quarantine_full");
         }
-        sent
+        ticket
     }
 
     /// Waits until everything put in is written, and ends the writer. Also done on drop. Blocks for as
@@ -222,8 +226,7 @@ impl Keeper {
                 Ok(first) => {
                     let group: Vec<Put> = std::iter::once(first).chain(puts.try_iter()).collect();
                     let bytes: usize = group.iter().map(|p| p.batch.bytes.len()).sum();
-                    self.write(&group);
-                    drop(group);
+                    self.write(group);
                     waiting.fetch_sub(bytes, Ordering::AcqRel);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -236,7 +239,7 @@ impl Keeper {
         }
     }
 
-    fn write(&mut self, group: &[Put]) {
+    fn write(&mut self, group: Vec<Put>) {
         let items: Vec<_> = group.iter().map(|p| (&p.batch, p.reason, p.epoch)).collect();
         if let Err(e) = self.store.append(&items) {
             failed("quarantine_append");
@@ -248,6 +251,7 @@ impl Keeper {
             let value = self.gauges.entry(key).or_default();
             *value += f64::from(put.batch.items);
             set(key, *value);
+            put.receipt.accept();
         }
     }
 

@@ -117,14 +117,19 @@ fn a_fault_at_any_call_keeps_what_was_kept() {
     }
 }
 
-/// Scenario: the gate's side with its thread, on the real disk. Guarantee: what was put is there after close.
+/// Scenario: the gate's side with its thread, on the real disk. Guarantee: what was put is there when
+/// its ticket says so, and all of it after close.
 #[test]
 fn a_put_is_kept_when_closed() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings { directory: dir.path().to_owned(), ..Settings::default() };
     let quarantine = Quarantine::open(&settings).unwrap();
     for id in 1..=20 {
-        assert!(quarantine.put(batch(id, 1, 100), Reason::DeletedTenant, 3));
+        let ticket = quarantine.put(batch(id, 1, 100), Reason::DeletedTenant, 3);
+        if id % 10 == 0 {
+            assert_eq!(ticket.wait_blocking(), Ok(()));
+            assert!(ids(&Store::open(&settings).unwrap(), Filter::default()).contains(&id));
+        }
     }
     quarantine.close();
     let store = Store::open(&settings).unwrap();
