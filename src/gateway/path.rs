@@ -9,7 +9,7 @@ use super::Format;
 use crate::{
     batch::{Batch, Clean, Signal, TenantId},
     detect::{self, Observation},
-    identify::{Admission, Claims, Declared, Level, Reject, Resolver, normalise, stamp},
+    identify::{Admission, Claims, Declared, Level, Reject, Resolver, baggage, normalise, stamp},
     policy::Policy,
     receipt::Refusal,
     receive::ndjson,
@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub claims: Option<&'a Claims>,
     /// Headers that may name a tenant.
     pub headers: &'a [(String, String)],
+    /// The `baggage` header, whole.
+    pub baggage: Option<&'a str>,
     /// When it came, in nanoseconds since 1970.
     pub now: u64,
 }
@@ -252,7 +254,7 @@ fn observed(
         at: request.now,
         claimed: request.claims.and_then(|claims| claims.tenant.as_deref()).and_then(named),
         fallback: request.headers.iter().find_map(|(_, value)| named(value)),
-        baggage: None,
+        baggage: request.baggage.and_then(|text| baggage::tenant(text, &policy.aliases, &policy.catalogue)),
         directory: &policy.catalogue,
     };
     let out = &mut scratch.observations;

@@ -90,6 +90,7 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
             body: submission.body,
             claims: claims.as_deref(),
             headers: &submission.credentials.tenant_headers,
+            baggage: submission.credentials.baggage.as_deref(),
             now: now(),
         };
         let observe = |observations| {

@@ -9,6 +9,7 @@
 //! [`normalise()`] turns every written form of a tenant into a [`TenantId`](crate::batch::TenantId).
 
 pub mod admit;
+pub mod baggage;
 pub mod catalogue;
 pub mod factory;
 pub mod normalise;
