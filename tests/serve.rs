@@ -191,3 +191,42 @@ fn the_quarantine_is_listed_replayed_and_purged() {
     let (code, rest) = gate.end();
     assert_eq!(code, 0, "{rest}");
 }
+
+const PACK: &str = "rules:
+  - id: order
+    type: ORDER
+    description: An order number.
+    severity: low
+    pattern: 'ORD-[0-9]{6}'
+    match: ['order ORD-123456 paid']
+    no_match: ['order ORD-1']
+";
+
+/// Scenario: a running gate with a pack of its own; the pack then fails its own example, and is mended.
+/// Guarantee: the old rules stay in force and the log says which rule and where; mended, it is followed.
+#[test]
+fn a_reload_with_a_failing_pack_keeps_the_old_rules() {
+    let here = tempfile::tempdir().unwrap();
+    let (pack, config) = (here.path().join("own.yaml"), here.path().join("p.yaml"));
+    std::fs::write(&pack, PACK).unwrap();
+    let destination = "destinations: [{ name: screen, type: console, verbose: true }]";
+    std::fs::write(&config, format!("scrub: {{ packs: [own.yaml] }}\n{destination}\n")).unwrap();
+    let mut gate = Gate::start(here.path(), &["--config", "p.yaml"]);
+    let health = gate.address("health");
+    std::fs::write(&pack, PACK.replace("no_match: ['order ORD-1']", "no_match: ['order ORD-654321']"))
+        .unwrap();
+    let answer = http(&health, "POST /-/reload", "");
+    assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"), "{answer}");
+    for said in [answer, {
+        gate.signal("HUP");
+        gate.line("the old one stays")
+    }] {
+        assert!(said.contains("own.yaml:2") && said.contains("order"), "{said}");
+        assert!(!said.contains("654321"), "an example may hold what a person pasted: {said}");
+    }
+    assert!(http(&health, "GET /livez", "").starts_with("HTTP/1.1 200"));
+    std::fs::write(&pack, PACK).unwrap();
+    assert!(http(&health, "POST /-/reload", "").starts_with("HTTP/1.1 200"));
+    gate.signal("TERM");
+    assert_eq!(gate.end().0, 0);
+}
