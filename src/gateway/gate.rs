@@ -181,7 +181,7 @@ impl Gate {
         if let Some(verifier) = shared.policy.load().verifier.clone() {
             tasks.push(tokio::spawn(verifier.run()));
         }
-        tasks.push(tokio::spawn(tell(Arc::clone(&shared), Arc::clone(&reload))));
+        tasks.push(tokio::spawn(tell(Arc::clone(&shared), Arc::clone(&reload), readiness.clone())));
         tasks.push(tokio::spawn(follow(Arc::clone(&reload), config.process.reload_interval)));
         readiness.ready("receivers");
         Ok(Gate {
@@ -334,8 +334,9 @@ async fn follow(reload: Arc<Reload>, every: Duration) {
 }
 
 /// Keeps the gauges that nobody else sets.
-async fn tell(shared: Arc<Shared>, reload: Arc<Reload>) {
+async fn tell(shared: Arc<Shared>, reload: Arc<Reload>, readiness: Readiness) {
     let mut tick = interval(Duration::from_secs(1));
+    let mut health = DiskHealth::default();
     loop {
         tick.tick().await;
         metrics::gauge!("portcullis_in_flight_bytes").set(shared.budget.used() as f64);
@@ -343,6 +344,10 @@ async fn tell(shared: Arc<Shared>, reload: Arc<Reload>) {
         let age = reload.source.lock().unwrap_or_else(PoisonError::into_inner).age_seconds();
         metrics::gauge!("portcullis_catalogue_age_seconds").set(age);
         let stats = shared.journal.stats();
+        match health.look(stats.failures, Instant::now()) {
+            true => readiness.ready("journal"),
+            false => readiness.not_ready("journal", "its disk fails: the log says how"),
+        }
         for reader in &stats.readers {
             let name = reader.name.to_string();
             let age = reader.oldest_unix_nano.map_or(0.0, |oldest| now().saturating_sub(oldest) as f64 / 1e9);
@@ -352,6 +357,26 @@ async fn tell(shared: Arc<Shared>, reload: Arc<Reload>) {
                 .set(stats.capacity_bytes as f64);
             metrics::gauge!("portcullis_exporter_queue_oldest_seconds", "destination" => name).set(age);
         }
+    }
+}
+
+/// Whether the journal's disk has been well for long enough. Nothing asks a disk that nobody writes to, so a
+/// gate that was taken out of service for it comes back by itself, to be tried again.
+#[derive(Default)]
+struct DiskHealth {
+    failures: u64,
+    last: Option<Instant>,
+}
+
+impl DiskHealth {
+    /// How long after a failed call the gate is not ready.
+    const REST: Duration = Duration::from_secs(10);
+
+    fn look(&mut self, failures: u64, now: Instant) -> bool {
+        if failures != self.failures {
+            (self.failures, self.last) = (failures, Some(now));
+        }
+        self.last.is_none_or(|last| now.duration_since(last) >= Self::REST)
     }
 }
 
@@ -371,5 +396,21 @@ fn tell_catalogue(policy: &Policy) {
                     .set(limit as f64);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: the disk fails, and goes on to; then it is well. Guarantee: not ready from the first failure
+    /// until some time after the last.
+    #[test]
+    fn a_failing_disk_is_not_ready_for_a_while() {
+        let (mut health, start) = (DiskHealth::default(), Instant::now());
+        let mut look = |failures, seconds| health.look(failures, start + Duration::from_secs(seconds));
+        assert!(look(0, 0));
+        assert!(!look(1, 1) && !look(2, 8) && !look(2, 17));
+        assert!(look(2, 18) && look(2, 30));
     }
 }
