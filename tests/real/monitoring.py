@@ -211,6 +211,8 @@ def main():
     # Several rounds, so that counters rise between scrapes.
     for turn in range(3):
         lib.send("mon", "python", gate, ["http"], given)
+        if far.refuse:
+            lib.wait_for("a send fails", lambda: gate.metric("portcullis_exporter_send_failed_total") > 0, 20)
         far.refuse, far.partial = False, turn < 2
         oddities(gate)
         if turn == 0:
