@@ -105,6 +105,8 @@ pub(super) struct Hits {
     pub shapes: [u64; Shape::COUNT],
     /// `:`, `=` or `>` that may stand between a key and its value.
     pub separators: u64,
+    /// Behind a run of 12 or more letters and digits: text in base64 or hexadecimal may end there.
+    pub runs: u64,
     /// Bytes that say that something is encoded: `%`, `&`, `\`, or not ASCII.
     pub encoded: u64,
 }
@@ -112,7 +114,7 @@ pub(super) struct Hits {
 /// The streams of the block before, so that shapes reach over its edge.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streams {
-    prev: [u64; 16],
+    prev: [u64; 19],
 }
 
 impl Streams {
@@ -141,6 +143,9 @@ impl Streams {
         const T4: usize = 13;
         const K2: usize = 14;
         const T13: usize = 15;
+        const W2: usize = 16;
+        const W4: usize = 17;
+        const W12: usize = 18;
 
         let Planes { digit: d, upper, letter, dot, colon, dash, space, plus, at, assign, paren, .. } =
             *planes;
@@ -205,7 +210,15 @@ impl Streams {
             & !self.after::<WORD>(word, 4);
         hits.separators = (colon & !d1) | assign;
 
-        self.prev = [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13];
+        // 12 letters and digits, and the run has just ended
+        let w2 = word & w(1);
+        let w4 = w2 & self.after::<W2>(w2, 2);
+        let w8 = w4 & self.after::<W4>(w4, 4);
+        let w12 = w8 & self.after::<W4>(w4, 8);
+        hits.runs = self.after::<W12>(w12, 1) & !word;
+
+        self.prev =
+            [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13, w2, w4, w12];
         hits
     }
 }

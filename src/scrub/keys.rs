@@ -27,6 +27,9 @@ pub(super) struct KeyRule {
     pub validator: Option<Validator>,
     pub whole_line: bool,
     pub attribute_only: bool,
+    pub pairs: bool,
+    /// The group `value` of `value`, if it has one.
+    pub group: Option<usize>,
 }
 
 impl KeyRule {
@@ -40,7 +43,15 @@ impl KeyRule {
                 Some(rule::build(&hir).map_err(|m| error(m, "make the pattern smaller"))?)
             }
         };
-        if spec.names.iter().any(|n| n.trim_start_matches('=').len() < 3 || n.len() > KEY_NAME_BYTES) {
+        let group = value
+            .as_ref()
+            .and_then(|regex| regex.group_info().to_index(regex_automata::PatternID::ZERO, "value"));
+        if spec
+            .names
+            .iter()
+            .chain(&spec.except)
+            .any(|n| n.trim_start_matches('=').len() < 3 || n.len() > KEY_NAME_BYTES)
+        {
             return Err(error("a name is shorter than 3 bytes or too long".into(), "3 to 64 bytes"));
         }
         if matches!(spec.action, Action::Mask { keep: 5.. }) {
@@ -55,9 +66,14 @@ impl KeyRule {
             validator: spec.validator,
             whole_line: spec.whole_line,
             attribute_only: spec.attribute_only,
+            pairs: spec.pairs,
+            group,
         })
     }
 }
+
+/// Stands for no rule.
+const NONE: u16 = u16::MAX;
 
 /// The names of all key rules.
 #[derive(Debug, Default)]
@@ -96,7 +112,7 @@ fn normalise(key: &[u8]) -> Normal {
             }
             out.text[out.len] = byte.to_ascii_lowercase();
             out.len += 1;
-        } else if byte == b'.' || byte == b'/' {
+        } else if matches!(byte, b'.' | b'/' | b' ') {
             out.segment = out.len;
         }
         previous = byte;
@@ -117,6 +133,12 @@ impl Names {
         self.names.entry(text.into()).or_insert((rule, exact));
     }
 
+    /// Makes known a name that is no key, though it ends like one.
+    pub fn except(&mut self, name: &str) {
+        let normal = normalise(name.as_bytes());
+        self.names.insert(normal.text[..normal.len].into(), (NONE, false));
+    }
+
     /// Makes known a type: in brackets its name stands where a value was.
     pub fn add_kind(&mut self, kind: &str) {
         self.kinds.insert(kind.as_bytes().into());
@@ -124,6 +146,11 @@ impl Names {
 
     /// The rule for a key, by its last words, and whether its name counts only as a whole segment.
     pub fn find(&self, key: &[u8]) -> Option<(u16, bool)> {
+        self.find_len(key).map(|(rule, exact, _)| (rule, exact))
+    }
+
+    /// [`Names::find`], and how many letters and digits of the key the name has.
+    fn find_len(&self, key: &[u8]) -> Option<(u16, bool, usize)> {
         let end = key.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
         let key = &key[..end];
         if !self.tail(key) {
@@ -137,7 +164,7 @@ impl Names {
             if let Some(&(rule, exact)) = self.names.get(&normal.text[at..normal.len])
                 && (!exact || at == normal.segment)
             {
-                return Some((rule, exact));
+                return (rule != NONE).then_some((rule, exact, normal.len - at));
             }
         }
         None
@@ -156,14 +183,15 @@ impl Names {
         }
     }
 
-    /// The key before the separator at `at` of `text`, and its rule.
+    /// The key before the separator at `at` of `text`, and its rule. In sentences and tables a key has spaces
+    /// (`Tax ID: 12`), so a few words before the last belong to it.
     #[inline]
-    pub fn before(&self, text: &[u8], at: usize) -> Option<(u16, usize, usize)> {
+    pub fn before(&self, text: &[u8], at: usize) -> Option<Key> {
         let mut end = at;
         let mut steps = 0;
         while end > 0
             && steps < 8
-            && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`')
+            && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`' | b'?' | b'!')
         {
             end -= 1;
             steps += 1;
@@ -173,30 +201,59 @@ impl Names {
             return None;
         }
         let from = end.saturating_sub(KEY_NAME_BYTES);
-        let start = head[from..]
-            .iter()
-            .rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')))
-            .map_or(from, |i| from + i + 1);
-        if head[..start].ends_with(b"[")
+        let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        let word =
+            |end: usize| head[from..end].iter().rposition(|b| !is_name(b)).map_or(from, |i| from + i + 1);
+        let last = word(end);
+        if head[..last].ends_with(b"[")
             && matches!(text[end], b']' | b':')
-            && self.kinds.contains(&head[start..])
+            && self.kinds.contains(&head[last..])
         {
             return None;
         }
-        self.find(&head[start..]).map(|(rule, _)| (rule, start, end))
+        let mut start = last;
+        for _ in 0..KEY_WORDS {
+            let Some(b' ') = head[from..start].last() else { break };
+            let more = word(start - 1);
+            if more == start - 1 {
+                break;
+            }
+            start = more;
+        }
+        let (rule, _, len) = self.find_len(&head[start..])?;
+        Some(Key { rule, start: last, worded: len > letters(&head[last..]) })
     }
 }
 
-/// The value after the separator at `at` of `text`, that stands under `rule`. `key` is where its name begins.
+/// Words before the last one of a key.
+const KEY_WORDS: usize = 3;
+
+/// How many letters and digits.
+fn letters(text: &[u8]) -> usize {
+    text.iter().filter(|b| b.is_ascii_alphanumeric()).count()
+}
+
+/// A telling key inside a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    /// Its rule.
+    pub rule: u16,
+    /// Where its last word begins.
+    pub start: usize,
+    /// Its name is several words with spaces between them, as in a sentence.
+    pub worded: bool,
+}
+
+/// The value after the separator at `at` of `text`, that stands under `rule`.
 pub(super) fn value_after(
     rule: &KeyRule,
     cache: Option<&mut Cache>,
     text: &[u8],
-    key: usize,
+    key: Key,
     at: usize,
 ) -> Option<(usize, usize)> {
     let separator = text[at];
-    let xml = separator == b'>' && key > 0 && matches!(text[key - 1], b'<' | b':');
+    let xml = separator == b'>' && key.start > 0 && matches!(text[key.start - 1], b'<' | b':');
     if separator == b'>' && !xml && !text[..at].ends_with(b"-") {
         return None;
     }
@@ -209,11 +266,13 @@ pub(super) fn value_after(
             _ => {}
         }
     }
-    while i < text.len() && i < at + 6 && matches!(text[i], b' ' | b'\t') {
-        i += 1;
-    }
+    let blank = |b: &u8| matches!(b, b' ' | b'\t') || (xml && matches!(b, b'\r' | b'\n'));
+    i += text[i..].iter().take(if xml { 40 } else { 5 }).take_while(|b| blank(b)).count();
     if text.get(i) == Some(&b'[') && matches!(text.get(i + 1), Some(b'"' | b'\\' | b'\'')) {
         i += 1;
+    }
+    if text.get(i) == Some(&b'{') {
+        i = inside(text, i)?;
     }
     let slashes = text[i..].iter().take(15).take_while(|b| **b == b'\\').count();
     let quote = text.get(i + slashes).copied().filter(|b| matches!(b, b'"' | b'\'' | b'`'));
@@ -241,23 +300,62 @@ pub(super) fn value_after(
     if is_placeholder(value, quote.is_some()) {
         return None;
     }
-    let end = match (&rule.value, cache) {
-        (Some(regex), Some(cache)) => {
-            let input = Input::new(&rest[..line]).anchored(Anchored::Yes);
-            let found = regex.search_half_with(cache, &input)?.offset();
-            if found >= extent {
-                found
-            } else if quote.is_some() || xml {
-                extent
-            } else {
-                found
+    // `access token: expired` is a sentence.
+    if key.worded && quote.is_none() && !value.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
+    let (mut from, mut end) = (0, extent);
+    if let (Some(regex), Some(cache)) = (&rule.value, cache) {
+        let input = Input::new(&rest[..line]).anchored(Anchored::Yes);
+        let found = regex.search_half_with(cache, &input)?.offset();
+        end = if found < extent && (quote.is_some() || xml) { extent } else { found };
+        if let Some(group) = rule.group {
+            let mut captures = regex.create_captures();
+            regex.search_captures_with(cache, &input, &mut captures);
+            from = captures.get_group(group).map_or(0, |span| span.start);
+        }
+    }
+    let counts = end > from
+        && !is_replaced(&rest[from..end])
+        && rule.validator.is_none_or(|validator| rule.pairs || validator.check(&rest[from..end]));
+    counts.then_some((start + from, start + end))
+}
+
+/// Names of members that hold what the object around them is called after.
+const INSIDE: [&[u8]; 5] = [b"value", b"number", b"id", b"raw", b"secret"];
+
+/// Where the value stands in a small object that begins at `at`: `{"type":"dni","value":"..."}`.
+fn inside(text: &[u8], at: usize) -> Option<usize> {
+    let object = &text[at..text.len().min(at + OBJECT_BYTES)];
+    let object = &object[..object.iter().position(|b| *b == b'}').unwrap_or(object.len())];
+    memchr::memchr_iter(b':', object).find_map(|colon| {
+        let name = object[..colon].trim_ascii_end();
+        let name = name.strip_suffix(b"\"")?;
+        let known = INSIDE
+            .iter()
+            .any(|inside| name.ends_with(inside) && name[..name.len() - inside.len()].ends_with(b"\""));
+        let blank = object[colon + 1..].iter().take_while(|b| **b == b' ').count();
+        known.then_some(at + colon + 1 + blank)
+    })
+}
+
+/// The places of the values in a list of `name=value` that the rule's validator takes.
+pub(super) fn pairs(rule: &KeyRule, list: &[u8], mut found: impl FnMut(usize, usize)) {
+    let mut from = 0;
+    for pair in list.split(|b| *b == b';') {
+        if let Some(equals) = pair.iter().position(|b| *b == b'=') {
+            let (name, value) = (pair[..equals].trim_ascii(), &pair[equals + 1..]);
+            let counter = [&b"_g"[..], b"_fbp", b"__utm", b"_hj"].iter().any(|start| name.starts_with(start));
+            if !counter && !is_placeholder(value, true) && rule.validator.is_none_or(|v| v.check(value)) {
+                found(from + equals + 1, from + pair.len());
             }
         }
-        _ => extent,
-    };
-    let counts = end > 0 && rule.validator.is_none_or(|validator| validator.check(&rest[..end]));
-    counts.then_some((start, start + end))
+        from += pair.len() + 1;
+    }
 }
+
+/// How far into a small object under a telling key is looked, in bytes.
+const OBJECT_BYTES: usize = 256;
 
 /// Where the quoted text ends that began with `slashes` backslashes and `quote`.
 fn closing(rest: &[u8], quote: u8, slashes: usize) -> usize {

@@ -10,6 +10,7 @@ mod classes;
 mod explain;
 mod keys;
 mod literals;
+mod opaque;
 mod oracle;
 pub mod pack;
 mod replace;
@@ -175,6 +176,7 @@ impl Scrubber {
         };
         let mut ids = HashSet::new();
         let mut names = Vec::new();
+        let mut except: Vec<&String> = Vec::new();
         for pack in packs {
             let mut enter = |id: &str, kind: &str, place: Place| {
                 let error = |message: &str, hint: &str| {
@@ -223,6 +225,7 @@ impl Scrubber {
                 if spec.kind == "CONTENT" {
                     names.extend(settings.content_keys.iter().map(|name| (name.clone(), number)));
                 }
+                except.extend(&spec.except);
                 engine.keys.push(rule);
             }
         }
@@ -233,6 +236,7 @@ impl Scrubber {
             return Err(near.iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
         }
         engine.index(&names);
+        except.iter().for_each(|name| engine.names.except(name));
         Ok(Scrubber { engine })
     }
 

@@ -35,20 +35,27 @@ impl Scrubber {
                 };
                 from = found.end();
                 let (start, end) = rule.value(&mut cache, text, found.start(), found.end());
+                if keys::is_replaced(&text[start..end]) {
+                    continue;
+                }
                 if rule.judge(text, start, end, b"") == Verdict::Accepted {
                     out.push((start, end, rule.id.clone()));
                 }
             }
         }
         for at in memchr::memchr3_iter(b':', b'=', b'>', text) {
-            let Some((number, key, _)) = self.engine.names.before(text, at) else { continue };
-            let rule = &self.engine.keys[usize::from(number)];
+            let Some(key) = self.engine.names.before(text, at) else { continue };
+            let rule = &self.engine.keys[usize::from(key.rule)];
             if rule.attribute_only || (text[at] == b':' && at > 0 && text[at - 1].is_ascii_digit()) {
                 continue;
             }
             let mut cache = rule.value.as_ref().map(|regex| regex.create_cache());
-            if let Some((start, end)) = keys::value_after(rule, cache.as_mut(), text, key, at) {
-                out.push((start, end, rule.id.clone()));
+            match keys::value_after(rule, cache.as_mut(), text, key, at) {
+                Some((start, end)) if rule.pairs => keys::pairs(rule, &text[start..end], |from, to| {
+                    out.push((start + from, start + to, rule.id.clone()));
+                }),
+                Some((start, end)) => out.push((start, end, rule.id.clone())),
+                None => {}
             }
         }
         out.sort();

@@ -81,7 +81,14 @@ pub struct KeySpec {
     /// Names, as snake_case words. Matches the last words of a key, however they are written;
     /// with `=` in front, the whole last segment.
     pub names: Vec<String>,
-    /// What the value must look like inside a text; any value when left out.
+    /// Names that end like one of `names` and are none.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// The value is a list of `name=value`, divided by `;`: each value that the validator takes is found.
+    #[serde(default)]
+    pub pairs: bool,
+    /// What the value must look like inside a text; any value when left out. A group `value` narrows what
+    /// is replaced.
     #[serde(default)]
     pub value: Option<String>,
     /// A further check of the value.

@@ -6,7 +6,7 @@ use super::{
     Action, Engine,
     block::{self, BLOCKS, Planes},
     classes::{Shape, Streams},
-    keys,
+    keys, opaque,
     rule::{Filter, Rule, Verdict},
     unfold::{self, Unfolded},
 };
@@ -34,6 +34,9 @@ pub struct Scratch {
     /// Texts that hold something encoded.
     encoded: Vec<u32>,
     unfolded: Unfolded,
+    /// Texts in base64 and the like: where they stand. What they mean is in `meant`.
+    opaque: Vec<(u32, u32, u32)>,
+    meant: Option<Box<Scratch>>,
     pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
     pub(super) tenant_keys: super::replace::KeyCache,
@@ -73,6 +76,7 @@ impl Scratch {
         self.keys.clear();
         self.finds.clear();
         self.encoded.clear();
+        self.opaque.clear();
     }
 
     /// Adds a text that stands under `key`; returns its number.
@@ -100,6 +104,31 @@ impl Scratch {
     pub(super) fn text(&self, number: u32) -> &[u8] {
         let text = self.texts[number as usize];
         &self.arena[text.start as usize..text.end as usize]
+    }
+
+    /// Decodes what stands before place `at` of the arena, in text `t`, if it is text in base64 or the like.
+    fn look_into(&mut self, t: usize, at: usize) {
+        let text = self.texts[t];
+        let at = at - text.start as usize;
+        let whole = &self.arena[text.start as usize..text.end as usize];
+        if self.opaque.last().is_some_and(|last| last.0 == t as u32 && last.2 as usize >= at)
+            || at > whole.len()
+        {
+            return;
+        }
+        let meant = self.meant.get_or_insert_default();
+        let mut place = None;
+        meant.push_with(b"", |arena| place = opaque::decode(whole, at, arena));
+        match place {
+            Some((start, end)) => self.opaque.push((t as u32, start as u32, end as u32)),
+            None => meant.pop(),
+        }
+    }
+
+    /// Takes back an empty text that was just pushed.
+    fn pop(&mut self) {
+        self.texts.pop();
+        self.arena.pop();
     }
 
     /// The key that text `number` stands under.
@@ -156,7 +185,7 @@ impl Engine {
             while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
                 text += 1;
             }
-            let mut any = literals | hits.separators | hits.encoded;
+            let mut any = literals | hits.separators | hits.encoded | hits.runs;
             for (shape, bits) in hits.shapes.iter().enumerate() {
                 any |= if self.by_shape[shape].is_empty() { 0 } else { *bits };
             }
@@ -226,6 +255,12 @@ impl Engine {
                     scratch.finds.push(Find { text: t as u32, start, end, source: Source::Key(rule) });
                 });
             });
+            if depth < limits::NESTED_ENCODINGS {
+                for_each(hits.runs, |at| {
+                    let t = text_at(&scratch.texts, text, base + at);
+                    scratch.look_into(t, base + at);
+                });
+            }
             for_each(hits.encoded, |at| {
                 let at = base + at;
                 if unfold::may_start(&scratch.arena[at..at + 8]) {
@@ -241,6 +276,25 @@ impl Engine {
         if depth < limits::NESTED_ENCODINGS && !scratch.encoded.is_empty() {
             self.nested(scratch, depth);
         }
+        if !scratch.opaque.is_empty() {
+            self.opaque(scratch, depth);
+        }
+    }
+
+    /// What was in base64 and the like is scanned as what it means; a find takes all of its encoding.
+    fn opaque(&self, scratch: &mut Scratch, depth: usize) {
+        let Some(mut meant) = scratch.meant.take() else { return };
+        self.scan_at(&mut meant, depth + 1);
+        for find in &meant.finds {
+            if self.action(find.source) != Action::Keep {
+                let (text, start, end) = scratch.opaque[find.text as usize];
+                scratch.finds.push(Find { text, start, end, source: find.source });
+            }
+        }
+        scratch.looked_at += std::mem::take(&mut meant.looked_at);
+        meant.clear();
+        scratch.meant = Some(meant);
+        scratch.opaque.clear();
     }
 
     /// A telling key before the separator at `at`.
@@ -251,7 +305,8 @@ impl Engine {
         caches: &mut [Option<Cache>],
         mut found: impl FnMut(u32, u32, u16),
     ) {
-        let Some((number, key, _)) = self.names.before(text, at) else { return };
+        let Some(key) = self.names.before(text, at) else { return };
+        let number = key.rule;
         let rule = &self.keys[usize::from(number)];
         if rule.attribute_only {
             return;
@@ -259,8 +314,12 @@ impl Engine {
         let cache = rule.value.as_ref().map(|regex| {
             caches[self.rules.len() + usize::from(number)].get_or_insert_with(|| regex.create_cache())
         });
-        if let Some((start, end)) = keys::value_after(rule, cache, text, key, at) {
-            found(start as u32, end as u32, number);
+        match keys::value_after(rule, cache, text, key, at) {
+            Some((start, end)) if rule.pairs => keys::pairs(rule, &text[start..end], |from, to| {
+                found((start + from) as u32, (start + to) as u32, number);
+            }),
+            Some((start, end)) => found(start as u32, end as u32, number),
+            None => {}
         }
     }
 

@@ -1,5 +1,8 @@
 //! Checks that a regular expression cannot make: digits that add up, ranges, places that are not secret.
 
+mod national;
+mod secret;
+
 use serde::Deserialize;
 
 /// The closed set of validators.
@@ -30,6 +33,106 @@ pub enum Validator {
     Nhs,
     /// Brazilian CPF: both check digits.
     Cpf,
+    /// Behind a name that is not sure: looks made by a machine to be kept secret.
+    Secret,
+    /// A vendor's token: upper case, lower case and digits mixed well.
+    Token,
+    /// An address of Bitcoin or Ethereum, with its checksum.
+    Coin,
+    /// Three digits or more.
+    Numbered,
+    /// India: Aadhaar, 12 digits with a Verhoeff digit.
+    Aadhaar,
+    /// Argentina: CUIT and CUIL, 11 digits, modulus 11.
+    Cuit,
+    /// Australia: TFN (8 or 9 digits, modulus 11), ABN (11 digits, modulus 89), Medicare (10 digits).
+    Australia,
+    /// Austria: social insurance number, 10 digits, modulus 11 with the check digit in fourth place.
+    Austria,
+    /// Belgium: national number, 11 digits, 97 minus the remainder of the first nine.
+    Belgium,
+    /// Bulgaria: EGN, 10 digits, modulus 11.
+    Egn,
+    /// Brazil: CNPJ, 14 digits, two check digits.
+    Cnpj,
+    /// Canada: social insurance number, 9 digits, Luhn.
+    Sin,
+    /// Switzerland: AHV number, 13 digits from 756, EAN check digit.
+    Ahv,
+    /// Chile: RUT, modulus 11 with `K` for 10.
+    Rut,
+    /// China: resident identity card, 18 places, a date and ISO 7064 modulus 11,2.
+    China,
+    /// Czechia and Slovakia: birth number, 10 digits, a date, divisible by 11.
+    Czech,
+    /// Germany: tax identification number, 11 digits, ISO 7064 modulus 11,10.
+    GermanTax,
+    /// Denmark: CPR number, 10 digits that begin with a date (the check digit was given up in 2007).
+    Cpr,
+    /// Estonia and Lithuania: personal code, 11 digits, two rounds of modulus 11.
+    Baltic,
+    /// Spain: DNI and NIE, 23 check letters.
+    Dni,
+    /// Finland: personal identity code, a date, a century sign and 31 check characters.
+    Hetu,
+    /// France: NIR, 13 places and 97 minus the remainder.
+    Nir,
+    /// Greece: AMKA, 11 digits, a date and Luhn.
+    Amka,
+    /// Croatia: OIB, 11 digits, ISO 7064 modulus 11,10.
+    Oib,
+    /// Ireland: PPS number, 7 digits and 23 check letters.
+    Pps,
+    /// Israel: identity number, 9 digits, Luhn.
+    Israel,
+    /// Iceland: kennitala, 10 digits, a date and modulus 11.
+    Kennitala,
+    /// Italy: codice fiscale, 16 places, a check letter.
+    CodiceFiscale,
+    /// Japan: individual number, 12 digits, modulus 11.
+    MyNumber,
+    /// Korea: resident registration number, 13 digits that begin with a date; numbers of before October 2020 also have a check digit.
+    Rrn,
+    /// Mexico: CURP, 18 places, a date and a check digit.
+    Curp,
+    /// The Netherlands: BSN, 9 digits, modulus 11.
+    Bsn,
+    /// Norway: birth number, 11 digits, two check digits.
+    Norway,
+    /// New Zealand: IRD number, 8 or 9 digits, modulus 11 with two rounds of weights.
+    Ird,
+    /// Poland: PESEL, 11 digits.
+    Pesel,
+    /// Poland: NIP, 10 digits, modulus 11.
+    Nip,
+    /// Portugal: NIF, 9 digits, modulus 11.
+    Portugal,
+    /// Romania: CNP, 13 digits, modulus 11.
+    Cnp,
+    /// Serbia and its neighbours: JMBG, 13 digits, modulus 11.
+    Jmbg,
+    /// Russia: INN, 10 or 12 digits.
+    Inn,
+    /// Sweden: personal identity number, 10 or 12 digits, a date and Luhn.
+    Personnummer,
+    /// Singapore: NRIC and FIN, 7 digits and a check letter.
+    Nric,
+    /// Thailand: identity number, 13 digits, modulus 11.
+    Thailand,
+    /// Turkey: identity number, 11 digits, two check digits.
+    Tckn,
+    /// Taiwan: identity number, a letter and 9 digits, modulus 10.
+    Taiwan,
+    /// Ukraine: RNTRC, 10 digits, modulus 11.
+    Rntrc,
+    /// South Africa: identity number, 13 digits, a date and Luhn.
+    SouthAfrica,
+    /// United States: bank routing number, 9 digits, weights 3 7 1.
+    Aba,
+    /// A device's IMEI: 15 digits, Luhn.
+    Imei,
+    /// Any of the checks of numbers that are digits alone, for a text that only says "identity number".
+    National,
 }
 
 impl Validator {
@@ -43,11 +146,61 @@ impl Validator {
             Validator::Ipv6 => ipv6(value),
             Validator::Mac => mac(value),
             Validator::Phone => phone(value),
-            Validator::Random => random(value),
+            Validator::Random => secret::random(value),
             Validator::Email => email(value),
             Validator::Basic => basic(value),
             Validator::Nhs => nhs(value),
             Validator::Cpf => cpf(value),
+            Validator::Secret => secret::secret(value),
+            Validator::Token => secret::token(value),
+            Validator::Coin => secret::coin(value),
+            Validator::Numbered => value.iter().filter(|b| b.is_ascii_digit()).count() >= 3,
+            Validator::Aadhaar => national::aadhaar(value),
+            Validator::Cuit => national::cuit(value),
+            Validator::Australia => national::australia(value),
+            Validator::Austria => national::austria(value),
+            Validator::Belgium => national::belgium(value),
+            Validator::Egn => national::egn(value),
+            Validator::Cnpj => national::cnpj(value),
+            Validator::Sin => national::sin(value),
+            Validator::Ahv => national::ahv(value),
+            Validator::Rut => national::rut(value),
+            Validator::China => national::china(value),
+            Validator::Czech => national::czech(value),
+            Validator::GermanTax => national::german_tax(value),
+            Validator::Cpr => national::cpr(value),
+            Validator::Baltic => national::baltic(value),
+            Validator::Dni => national::dni(value),
+            Validator::Hetu => national::hetu(value),
+            Validator::Nir => national::nir(value),
+            Validator::Amka => national::amka(value),
+            Validator::Oib => national::oib(value),
+            Validator::Pps => national::pps(value),
+            Validator::Israel => national::israel(value),
+            Validator::Kennitala => national::kennitala(value),
+            Validator::CodiceFiscale => national::codice_fiscale(value),
+            Validator::MyNumber => national::my_number(value),
+            Validator::Rrn => national::rrn(value),
+            Validator::Curp => national::curp(value),
+            Validator::Bsn => national::bsn(value),
+            Validator::Norway => national::norway(value),
+            Validator::Ird => national::ird(value),
+            Validator::Pesel => national::pesel(value),
+            Validator::Nip => national::nip(value),
+            Validator::Portugal => national::portugal(value),
+            Validator::Cnp => national::cnp(value),
+            Validator::Jmbg => national::jmbg(value),
+            Validator::Inn => national::inn(value),
+            Validator::Personnummer => national::personnummer(value),
+            Validator::Nric => national::nric(value),
+            Validator::Thailand => national::thailand(value),
+            Validator::Tckn => national::tckn(value),
+            Validator::Taiwan => national::taiwan(value),
+            Validator::Rntrc => national::rntrc(value),
+            Validator::SouthAfrica => national::south_africa(value),
+            Validator::Aba => national::aba(value),
+            Validator::Imei => national::imei(value),
+            Validator::National => national::any(value),
         }
     }
 }
@@ -72,7 +225,20 @@ impl Validator {
                     || next.is_some_and(word)
                     || (matches!(next, Some(b'.' | b'-')) && next_digit)
             }
-            Validator::Card | Validator::Ssn | Validator::Cpf | Validator::Nhs => {
+            Validator::Ssn => {
+                before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-' || b == b'+')
+                    || next.is_some_and(|b| b.is_ascii_alphanumeric())
+                    || (matches!(next, Some(b'.' | b'-')) && next_digit)
+            }
+            // Glued to a word that follows: but not to the rest of a hexadecimal number.
+            Validator::Card => {
+                let glued = after.iter().take(24).take_while(|b| word(**b));
+                before.is_some_and(|b| word(b) || b == b'.' || b == b'-' || b == b'+')
+                    || next.is_some_and(|b| b.is_ascii_digit())
+                    || (next.is_some_and(word) && glued.clone().all(u8::is_ascii_hexdigit))
+                    || (matches!(next, Some(b'.' | b'-')) && next_digit)
+            }
+            Validator::Cpf | Validator::Nhs => {
                 before.is_some_and(|b| word(b) || b == b'.' || b == b'-' || b == b'+')
                     || next.is_some_and(word)
                     || (matches!(next, Some(b'.' | b'-')) && next_digit)
@@ -110,7 +276,7 @@ fn card(value: &[u8]) -> bool {
     let two = number(&digits[..2]);
     let four = number(&digits[..4]);
     let issued = match digits[0] {
-        4 => matches!(len, 13 | 16 | 19),
+        4 => matches!(len, 16 | 19),
         5 => (matches!(two, 51..=55) && len == 16) || (matches!(two, 50 | 56..=58) && len >= 13),
         2 => (2221..=2720).contains(&four) && len == 16 || (2200..=2204).contains(&four) && len >= 16,
         3 => {
@@ -276,13 +442,6 @@ fn phone(value: &[u8]) -> bool {
         Some((digits, len)) => len >= 7 && !digits[1..len].iter().all(|d| *d == digits[0]),
         None => false,
     }
-}
-
-fn random(value: &[u8]) -> bool {
-    let mut seen = [0u64; 4];
-    value.iter().for_each(|b| seen[usize::from(b >> 6)] |= 1 << (b & 63));
-    let different: u32 = seen.iter().map(|w| w.count_ones()).sum();
-    different >= 6 && value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// Last labels that are file names or code, not domains.
