@@ -27,11 +27,15 @@ pub enum Shape {
     Triples,
     /// Two upper-case letters and two digits, not after a word character.
     Iban,
+    /// A run of 12 or more letters and digits behind `_` or `-`, of both cases and with digits in it.
+    Token,
+    /// A run of 12 or more letters and digits that has just ended.
+    Run,
 }
 
 impl Shape {
     /// How many shapes there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
     /// All shapes, in the order of their numbers.
     pub const ALL: [Shape; Shape::COUNT] = [
         Shape::At,
@@ -43,6 +47,8 @@ impl Shape {
         Shape::Plus,
         Shape::Triples,
         Shape::Iban,
+        Shape::Token,
+        Shape::Run,
     ];
 
     /// The farthest that a match can start before the first hit inside it, in bytes. Patterns of
@@ -58,6 +64,8 @@ impl Shape {
             Shape::Plus => 1,
             Shape::Triples => 16,
             Shape::Iban => 3,
+            Shape::Token => 256,
+            Shape::Run => 128,
         }
     }
 }
@@ -92,6 +100,13 @@ impl Shape {
                     }
                 }
                 false
+            }
+            Shape::Token => {
+                let head = &text[..at.min(text.len())];
+                let run = head.iter().rposition(|b| !b.is_ascii_alphanumeric());
+                let Some(joint) = run.filter(|joint| matches!(head[*joint], b'_' | b'-')) else { return false };
+                let has = |test: fn(&u8) -> bool| head[joint + 1..].iter().any(test);
+                has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
             }
             Shape::Triples => text.get(at) == Some(&b')') || next.is_ascii_digit() || next == b'-',
             _ => true,
@@ -216,6 +231,8 @@ impl Streams {
         let w8 = w4 & self.after::<W4>(w4, 4);
         let w12 = w8 & self.after::<W4>(w4, 8);
         hits.runs = self.after::<W12>(w12, 1) & !word;
+        hits.shapes[Shape::Token as usize] = hits.runs;
+        hits.shapes[Shape::Run as usize] = hits.runs;
 
         self.prev =
             [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13, w2, w4, w12];

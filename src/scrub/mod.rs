@@ -53,9 +53,10 @@ use rule::Rule;
 use scan::Source;
 
 /// The packs that are built in: file name and text.
-pub const BUILTIN: [(&str, &str); 3] = [
+pub const BUILTIN: [(&str, &str); 4] = [
     ("rules/personal.yaml", include_str!("../../rules/personal.yaml")),
     ("rules/secrets.yaml", include_str!("../../rules/secrets.yaml")),
+    ("rules/vendors.yaml", include_str!("../../rules/vendors.yaml")),
     ("rules/content.yaml", include_str!("../../rules/content.yaml")),
 ];
 

@@ -35,6 +35,8 @@ pub enum Validator {
     Cpf,
     /// Behind a name that is not sure: looks made by a machine to be kept secret.
     Secret,
+    /// The same behind a name that says key: no UUID, and mostly letters and digits.
+    SecretKey,
     /// A vendor's token: upper case, lower case and digits mixed well.
     Token,
     /// An address of Bitcoin or Ethereum, with its checksum.
@@ -152,6 +154,7 @@ impl Validator {
             Validator::Nhs => nhs(value),
             Validator::Cpf => cpf(value),
             Validator::Secret => secret::secret(value),
+            Validator::SecretKey => secret::key(value),
             Validator::Token => secret::token(value),
             Validator::Coin => secret::coin(value),
             Validator::Numbered => value.iter().filter(|b| b.is_ascii_digit()).count() >= 3,

@@ -27,6 +27,12 @@ pub fn secret(value: &[u8]) -> bool {
         && !time(value)
 }
 
+/// Behind a name that says key, of which there are many kinds: as [`secret`], but no UUID.
+pub fn key(value: &[u8]) -> bool {
+    let uuid = value.len() == 36 && value.iter().filter(|b| **b == b'-').count() == 4;
+    secret(value) && !uuid && value.split(|b| !b.is_ascii_alphanumeric()).any(|run| run.len() >= 10)
+}
+
 /// A date or a time at the start.
 fn time(value: &[u8]) -> bool {
     matches!(value, [a, b, c, d, b'-', e, f, b'-', ..]
