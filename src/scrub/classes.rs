@@ -104,7 +104,9 @@ impl Shape {
             Shape::Token => {
                 let head = &text[..at.min(text.len())];
                 let run = head.iter().rposition(|b| !b.is_ascii_alphanumeric());
-                let Some(joint) = run.filter(|joint| matches!(head[*joint], b'_' | b'-')) else { return false };
+                let Some(joint) = run.filter(|joint| matches!(head[*joint], b'_' | b'-')) else {
+                    return false;
+                };
                 let has = |test: fn(&u8) -> bool| head[joint + 1..].iter().any(test);
                 has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
             }

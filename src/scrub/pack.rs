@@ -54,6 +54,9 @@ pub struct RuleSpec {
     /// Words that must not stand right before the match.
     #[serde(default)]
     pub unless: Vec<String>,
+    /// Words that must stand nowhere near before the match.
+    #[serde(default)]
+    pub not_near: Vec<String>,
     /// What happens to a find.
     #[serde(default)]
     pub action: Action,

@@ -43,6 +43,7 @@ pub(super) struct Rule {
     pub validator: Option<Validator>,
     pub context: Vec<Vec<u8>>,
     pub unless: Vec<Vec<u8>>,
+    pub not_near: Vec<Vec<u8>>,
 }
 
 /// What came of one candidate.
@@ -57,6 +58,8 @@ pub(super) enum Verdict {
 
 /// Bytes before a match in which its context words may stand.
 const CONTEXT: usize = 48;
+/// Bytes before an e-mail address in which the start of a URL is looked for.
+const AUTHORITY: usize = 128;
 /// Bytes before a match in which its `unless` words must not stand.
 const UNLESS: usize = 12;
 
@@ -139,6 +142,7 @@ impl Rule {
             validator: spec.validator,
             context: lower(&spec.context),
             unless: lower(&spec.unless),
+            not_near: lower(&spec.not_near),
         })
     }
 
@@ -157,7 +161,9 @@ impl Rule {
     pub fn judge(&self, text: &[u8], start: usize, end: usize, key: &[u8]) -> Verdict {
         let before = &text[..start];
         if let Some(validator) = self.validator {
-            if validator.torn(before.last().copied(), &text[end..]) {
+            if validator.torn(before.last().copied(), &text[end..])
+                || (validator == Validator::Email && in_authority(before))
+            {
                 return Verdict::Edge;
             }
             if !validator.check(&text[start..end]) {
@@ -165,7 +171,9 @@ impl Rule {
             }
         }
         let within = |n: usize| &before[before.len().saturating_sub(n)..];
-        if self.unless.iter().any(|word| contains(within(UNLESS), word)) {
+        if self.unless.iter().any(|word| contains(within(UNLESS), word))
+            || self.not_near.iter().any(|word| contains(within(CONTEXT), word))
+        {
             return Verdict::Unless;
         }
         if !self.context.is_empty()
@@ -175,6 +183,13 @@ impl Rule {
         }
         Verdict::Accepted
     }
+}
+
+/// Whether what follows is the password of a URL: `scheme://user:` before it.
+fn in_authority(before: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(AUTHORITY)..];
+    let user = near.iter().rposition(|b| matches!(b, b'/' | b'?' | b'#' | b' ' | b'\n' | b'"'));
+    user.is_some_and(|at| near[..=at].ends_with(b"://") && near[at..].contains(&b':'))
 }
 
 /// Whether `word` (lower-case) stands in `text`, in any case.

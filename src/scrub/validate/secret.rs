@@ -98,6 +98,7 @@ const OBJECTS: &[&[u8]] = &[
     b"sha256",
     b"sha512",
     b"sha384",
+    b"nonce",
 ];
 
 /// A Bitcoin address (Base58Check or Bech32), an Ethereum address.
