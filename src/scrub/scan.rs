@@ -429,19 +429,26 @@ fn candidate(rule: &Rule, number: u16, t: usize, at: usize, literal: bool, parts
         return;
     }
     *parts.looked_at += (high - low) as u64;
-    let cache = parts.caches[index].get_or_insert_with(|| rule.regex.create_cache());
     let haystack = &parts.arena[text.start as usize..text.end as usize];
     let base = text.start as usize;
-    let input = Input::new(haystack).range(low - base..high - base);
-    let found = if literal {
-        let input = input.anchored(Anchored::Yes);
-        rule.regex.search_half_with(cache, &input).map(|half| (low - base, half.offset()))
-    } else {
-        rule.regex.search_with(cache, &input).map(|m| (m.start(), m.end())).filter(|m| m.0 + base <= at)
-    };
-    if let Some((start, end)) = found {
+    let mut low = low - base;
+    loop {
+        let cache = parts.caches[index].get_or_insert_with(|| rule.regex.create_cache());
+        let input = Input::new(haystack).range(low..high - base);
+        let found = if literal {
+            let input = input.anchored(Anchored::Yes);
+            rule.regex.search_half_with(cache, &input).map(|half| (low, half.offset()))
+        } else {
+            rule.regex.search_with(cache, &input).map(|m| (m.start(), m.end())).filter(|m| m.0 + base <= at)
+        };
+        let Some((start, end)) = found else { return };
         parts.from[index] = (base + end) as u32;
         accept(rule, number, t, start, end, parts);
+        // A match before the one that this hit belongs to: its own hit was not plausible.
+        if literal || base + end >= at || end >= high - base {
+            return;
+        }
+        low = end;
     }
 }
 

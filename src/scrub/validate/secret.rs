@@ -52,7 +52,14 @@ pub fn token(value: &[u8]) -> bool {
         && lower >= 3
         && digit >= 2
         && different(body) >= 10
+        && changes(body) * 3 > body.len()
         && !OBJECTS.contains(&prefix)
+}
+
+/// How often one kind of character follows another: seldom in words written together.
+fn changes(value: &[u8]) -> usize {
+    let kind = |b: &u8| u8::from(b.is_ascii_digit()) + 2 * u8::from(b.is_ascii_uppercase());
+    value.windows(2).filter(|pair| kind(&pair[0]) != kind(&pair[1])).count()
 }
 
 /// Prefixes of ids that name things and open nothing.
@@ -188,6 +195,7 @@ mod tests {
         }
         for bad in [
             "auth-cwggdwssdx-vvp9g",
+            "mv_ValidateRFC4281CodecId",
             "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
             "pi_3MtwBwLkdIwHu7ix28a3tqPa",
             "user_69b9f425705c10e576aa6ade81d91e1a",
