@@ -29,7 +29,7 @@ pub enum Shape {
     Iban,
     /// A run of 12 or more letters and digits behind `_` or `-`, of both cases and with digits in it.
     Token,
-    /// A run of 12 or more letters and digits that has just ended.
+    /// The match is a whole run of 12 or more letters and digits.
     Run,
 }
 
@@ -65,7 +65,7 @@ impl Shape {
             Shape::Triples => 16,
             Shape::Iban => 3,
             Shape::Token => 256,
-            Shape::Run => 128,
+            Shape::Run => 0,
         }
     }
 }

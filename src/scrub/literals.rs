@@ -82,6 +82,13 @@ impl Literals {
         out
     }
 
+    /// Whether a literal may start with these bytes; of what `hits` says, this denies nearly all that is wrong.
+    #[inline(always)]
+    pub fn may(&self, four: [u8; 4]) -> bool {
+        let s = slot(u32::from_le_bytes(four) | FOLD);
+        self.table[((s >> 6) & 1023) as usize] >> (s & 63) & 1 != 0
+    }
+
     /// Calls `found` with the rule of each literal that stands at the start of `text`.
     pub fn at(&self, text: &[u8], mut found: impl FnMut(u16)) {
         let Some(first) = text.first_chunk::<3>() else { return };

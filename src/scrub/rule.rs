@@ -38,6 +38,8 @@ pub(super) struct Rule {
     pub regex: Regex,
     /// The group `value`, if the pattern has one.
     pub group: Option<usize>,
+    /// The shortest match, in bytes.
+    pub shortest: usize,
     /// The longest match, in bytes.
     pub longest: usize,
     pub validator: Option<Validator>,
@@ -110,6 +112,7 @@ impl Rule {
         if matches!(spec.action, Action::Mask { keep: 5.. }) {
             return Err(error("mask keeps more than 4 characters".into(), "keep: 0 to 4"));
         }
+        let shortest = hir.properties().minimum_len().unwrap_or(0);
         let regex = build(&hir).map_err(|m| error(m, "make the pattern smaller"))?;
         let filter = if let Some(shape) = spec.shape {
             Filter::Shape(shape)
@@ -138,6 +141,7 @@ impl Rule {
             filter,
             group: regex.group_info().to_index(regex_automata::PatternID::ZERO, "value"),
             regex,
+            shortest,
             longest,
             validator: spec.validator,
             context: lower(&spec.context),

@@ -194,6 +194,10 @@ impl Engine {
             }
             for_each(literals, |at| {
                 let at = base + at;
+                let four = scratch.arena[at..].first_chunk().copied().unwrap_or_default();
+                if !self.literals.may(four) {
+                    return;
+                }
                 let t = text_at(&scratch.texts, text, at);
                 self.literals.at(&scratch.arena[at..scratch.texts[t].end.max(at as u32) as usize], |rule| {
                     candidate(
@@ -217,6 +221,10 @@ impl Engine {
             });
             for (shape, bits) in hits.shapes.iter().enumerate() {
                 if *bits == 0 {
+                    continue;
+                }
+                if shape == Shape::Run as usize && !self.by_shape[shape].is_empty() {
+                    for_each(*bits, |at| self.run(scratch, text, base + at));
                     continue;
                 }
                 for rule in &self.by_shape[shape] {
@@ -295,6 +303,30 @@ impl Engine {
         meant.clear();
         scratch.meant = Some(meant);
         scratch.opaque.clear();
+    }
+
+    /// Rules whose match is the whole run of letters and digits before place `at` of the arena.
+    fn run(&self, scratch: &mut Scratch, text: usize, at: usize) {
+        let t = text_at(&scratch.texts, text, at);
+        let start = scratch.texts[t].start as usize;
+        let run = &scratch.arena[start..at.max(start)];
+        let len = run.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
+        for number in &self.by_shape[Shape::Run as usize] {
+            let rule = &self.rules[usize::from(*number)];
+            if (rule.shortest..=rule.longest).contains(&len) {
+                let mut parts = Parts {
+                    arena: &scratch.arena,
+                    texts: &scratch.texts,
+                    keys: &scratch.keys,
+                    finds: &mut scratch.finds,
+                    caches: &mut scratch.caches,
+                    from: &mut scratch.from,
+                    work: &mut scratch.work,
+                    looked_at: &mut scratch.looked_at,
+                };
+                candidate(rule, *number, t, at - len, true, &mut parts);
+            }
+        }
     }
 
     /// A telling key before the separator at `at`.
