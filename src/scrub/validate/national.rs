@@ -51,10 +51,9 @@ fn luhn(digits: &[u8]) -> bool {
 
 /// ISO 7064 modulus 11,10.
 fn mod11_10(digits: &[u8]) -> bool {
-    let check = digits[..digits.len() - 1].iter().fold(5, |check, d| {
-        let n = (if check == 0 { 10 } else { check } * 2 % 11 + u32::from(d - b'0')) % 10;
-        n
-    });
+    let check = digits[..digits.len() - 1]
+        .iter()
+        .fold(5, |check, d| (if check == 0 { 10 } else { check } * 2 % 11 + u32::from(d - b'0')) % 10);
     ((if check == 0 { 10 } else { check } * 2) % 11 + last(digits)) % 10 == 1
 }
 
@@ -115,10 +114,10 @@ pub fn cuit(text: &[u8]) -> bool {
 /// Australia: TFN (8 or 9 digits, modulus 11), ABN (11 digits, modulus 89), Medicare (10 digits).
 pub fn australia(text: &[u8]) -> bool {
     let Some(c) = Clean::of(text) else { return false };
-    let tfn = c.digits(9).is_some_and(|d| sum(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 == 0);
-    let abn = c
-        .digits(11)
-        .is_some_and(|d| d[0] > b'0' && (sum(d, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]) - 10) % 89 == 0);
+    let tfn = c.digits(9).is_some_and(|d| sum(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11));
+    let abn = c.digits(11).is_some_and(|d| {
+        d[0] > b'0' && (sum(d, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]) - 10).is_multiple_of(89)
+    });
     let medicare = c.digits(10).is_some_and(|d| {
         matches!(d[0], b'2'..=b'6') && sum(&d[..8], &[1, 3, 7, 9, 1, 3, 7, 9]) % 10 == u32::from(d[8] - b'0')
     });
@@ -214,7 +213,7 @@ pub fn czech(text: &[u8]) -> bool {
         c.digits(10).is_some_and(|d| {
             let month = value(&d[2..4]) % 50;
             day(if month > 20 { month - 20 } else { month }, value(&d[4..6]))
-                && (value(d) % 11 == 0 || (value(&d[..9]) % 11 == 10 && last(d) == 0))
+                && (value(d).is_multiple_of(11) || (value(&d[..9]) % 11 == 10 && last(d) == 0))
         })
     })
 }
@@ -330,7 +329,8 @@ pub fn israel(text: &[u8]) -> bool {
 pub fn kennitala(text: &[u8]) -> bool {
     Clean::of(text).is_some_and(|c| {
         c.digits(10).is_some_and(|d| {
-            day(value(&d[2..4]), value(&d[..2]) % 40) && sum(d, &[3, 2, 7, 6, 5, 4, 3, 2, 1, 0]) % 11 == 0
+            day(value(&d[2..4]), value(&d[..2]) % 40)
+                && sum(d, &[3, 2, 7, 6, 5, 4, 3, 2, 1, 0]).is_multiple_of(11)
         })
     })
 }
@@ -540,7 +540,7 @@ pub fn taiwan(text: &[u8]) -> bool {
         }
         let place = b"ABCDEFGHJKLMNPQRSTUVXYWZIO".iter().position(|b| *b == t[0]).unwrap_or(0) as u32 + 10;
         let n = place / 10 + place % 10 * 9 + sum(&t[1..], &[8, 7, 6, 5, 4, 3, 2, 1, 1]);
-        matches!(t[1], b'1' | b'2' | b'8' | b'9') && n % 10 == 0
+        matches!(t[1], b'1' | b'2' | b'8' | b'9') && n.is_multiple_of(10)
     })
 }
 
@@ -567,7 +567,8 @@ pub fn south_africa(text: &[u8]) -> bool {
 /// United States: bank routing number, 9 digits, weights 3 7 1.
 pub fn aba(text: &[u8]) -> bool {
     Clean::of(text).is_some_and(|c| {
-        c.digits(9).is_some_and(|d| sum(d, &[3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 == 0 && value(&d[..2]) <= 80)
+        c.digits(9)
+            .is_some_and(|d| sum(d, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10) && value(&d[..2]) <= 80)
     })
 }
 
