@@ -29,13 +29,15 @@ pub enum Shape {
     Iban,
     /// A run of 12 or more letters and digits behind `_` or `-`, of both cases and with digits in it.
     Token,
+    /// Seven or eight digits, and then a letter, or `-` and a letter.
+    Lettered,
     /// The match is a whole run of 12 or more letters and digits.
     Run,
 }
 
 impl Shape {
     /// How many shapes there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
     /// All shapes, in the order of their numbers.
     pub const ALL: [Shape; Shape::COUNT] = [
         Shape::At,
@@ -48,6 +50,7 @@ impl Shape {
         Shape::Triples,
         Shape::Iban,
         Shape::Token,
+        Shape::Lettered,
         Shape::Run,
     ];
 
@@ -65,6 +68,7 @@ impl Shape {
             Shape::Triples => 16,
             Shape::Iban => 3,
             Shape::Token => 256,
+            Shape::Lettered => 11,
             Shape::Run => 0,
         }
     }
@@ -109,6 +113,13 @@ impl Shape {
                 };
                 let has = |test: fn(&u8) -> bool| head[joint + 1..].iter().any(test);
                 has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
+            }
+            Shape::Lettered => {
+                let digits =
+                    text[..at.min(text.len())].iter().rev().take(9).take_while(|b| b.is_ascii_digit());
+                let letter =
+                    if text.get(at) == Some(&b'-') { next } else { text.get(at).copied().unwrap_or(0) };
+                letter.is_ascii_alphabetic() && matches!(digits.count(), 7 | 8)
             }
             Shape::Triples => text.get(at) == Some(&b')') || next.is_ascii_digit() || next == b'-',
             _ => true,
@@ -233,6 +244,8 @@ impl Streams {
         let w8 = w4 & self.after::<W4>(w4, 4);
         let w12 = w8 & self.after::<W4>(w4, 8);
         hits.runs = self.after::<W12>(w12, 1) & !word;
+        hits.shapes[Shape::Lettered as usize] =
+            !d & d1 & d2 & d3 & dd(4) & dd(5) & dd(6) & dd(7) & (letter | dash);
         hits.shapes[Shape::Token as usize] = hits.runs;
         hits.shapes[Shape::Run as usize] = hits.runs;
 
