@@ -1,14 +1,21 @@
 //! Text in base64 or hexadecimal: what was encoded is looked into as if it stood there plainly.
 
+use std::ops::Range;
+
 /// Runs of letters and digits shorter than this are words.
 pub(super) const RUN: u32 = 12;
 
-/// The encoded text around the run of letters and digits that ends at `end`: where it stands. What it means
-/// is added to `out`. None if it means nothing that a person could read.
-pub(super) fn decode(text: &[u8], end: usize, out: &mut Vec<u8>) -> Option<(usize, usize)> {
+/// The letters, digits and marks of both alphabets around place `at`.
+pub(super) fn token(text: &[u8], at: usize) -> Range<usize> {
     let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'_' | b'-');
-    let start = text[..end].iter().rposition(|b| !part(b)).map_or(0, |at| at + 1);
-    let stop = end + text[end..].iter().take_while(|b| part(b)).count();
+    let start = text[..at].iter().rposition(|b| !part(b)).map_or(0, |before| before + 1);
+    start..at + text[at..].iter().take_while(|b| part(b)).count()
+}
+
+/// Where the encoded text of a token stands, its padding included; what it means is added to `out`. None if
+/// it means nothing that a person could read.
+pub(super) fn decode(text: &[u8], token: Range<usize>, out: &mut Vec<u8>) -> Option<(usize, usize)> {
+    let Range { start, end: stop } = token;
     let token = &text[start..stop];
     let mark = out.len();
     if let Some(skipped) = hex(token, out) {
@@ -93,7 +100,7 @@ mod tests {
             run = if word { run + 1 } else { 0 };
             ends
         })?;
-        let (start, stop) = decode(bytes, end, &mut out)?;
+        let (start, stop) = decode(bytes, token(bytes, end), &mut out)?;
         Some((&text[start..stop], String::from_utf8(out).unwrap()))
     }
 

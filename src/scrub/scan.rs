@@ -37,6 +37,8 @@ pub struct Scratch {
     /// Texts in base64 and the like: where they stand. What they mean is in `meant`.
     opaque: Vec<(u32, u32, u32)>,
     meant: Option<Box<Scratch>>,
+    /// The text, and the place in it up to which that was looked for.
+    looked_into: (u32, u32),
     pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
     pub(super) tenant_keys: super::replace::KeyCache,
@@ -77,6 +79,7 @@ impl Scratch {
         self.finds.clear();
         self.encoded.clear();
         self.opaque.clear();
+        self.looked_into = (u32::MAX, 0);
     }
 
     /// Adds a text that stands under `key`; returns its number.
@@ -109,16 +112,18 @@ impl Scratch {
     /// Decodes what stands before place `at` of the arena, in text `t`, if it is text in base64 or the like.
     fn look_into(&mut self, t: usize, at: usize) {
         let text = self.texts[t];
-        let at = at - text.start as usize;
         let whole = &self.arena[text.start as usize..text.end as usize];
-        if self.opaque.last().is_some_and(|last| last.0 == t as u32 && last.2 as usize >= at)
-            || at > whole.len()
-        {
+        let at = at - text.start as usize;
+        // Every run inside one token would lead to the same token again.
+        if at > whole.len() || (self.looked_into.0 == t as u32 && at as u32 <= self.looked_into.1) {
             return;
         }
+        let token = opaque::token(whole, at);
+        self.looked_into = (t as u32, token.end as u32);
+        self.looked_at += token.len() as u64;
         let meant = self.meant.get_or_insert_default();
         let mut place = None;
-        meant.push_with(b"", |arena| place = opaque::decode(whole, at, arena));
+        meant.push_with(b"", |arena| place = opaque::decode(whole, token, arena));
         match place {
             Some((start, end)) => self.opaque.push((t as u32, start as u32, end as u32)),
             None => meant.pop(),

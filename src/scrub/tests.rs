@@ -143,6 +143,14 @@ fn hostile_lines_cost_linear_work() {
         "-----BEGIN ",
         "GB82 ",
         "mysql ",
+        "abcdefghijkl-",
+        "QUJDREVGR0hJSktM",
+        "ab12cd34ef56_Ab",
+        "12345678a",
+        "-----BEGIN PRIVATE KEY-----",
+        "cookie=a1b2c3d4e5f6=",
+        "secret token ",
+        "\"national_id\":{\"a\":",
     ] {
         let work = |n: usize| {
             let mut scratch = Scratch::default();
