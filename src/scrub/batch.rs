@@ -276,7 +276,9 @@ impl Scrubber {
             from = to;
         }
         // What was replaced is looked at again, all at once; hardly ever is there anything left in it.
-        self.engine.scan(&mut replaced);
+        if !work.replaced.is_empty() {
+            self.engine.scan(&mut replaced);
+        }
         let mut finds = &replaced.finds[..];
         for (number, text) in (0..).zip(&work.replaced) {
             let left;

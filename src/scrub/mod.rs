@@ -25,6 +25,7 @@ mod tests;
 mod tests_batch;
 mod unfold;
 mod validate;
+mod verify;
 
 use std::{
     borrow::Cow,

@@ -1,14 +1,14 @@
-//! The scan of many texts as one arena: filters first, then a rule's own automaton at each candidate.
+//! The scan of many texts as one arena: filters say where something may be, [`super::verify`] whether it is.
 
-use regex_automata::{Anchored, Input, meta::Cache};
+use regex_automata::meta::Cache;
 
 use super::{
     Action, Engine,
     block::{self, BLOCKS, Planes},
     classes::{Shape, Streams},
     keys, opaque,
-    rule::{Filter, Rule, Verdict},
     unfold::{self, Unfolded},
+    verify::{Parts, candidate, linear},
 };
 use crate::limits;
 
@@ -51,7 +51,7 @@ pub struct Scratch {
 pub(super) struct Text {
     pub start: u32,
     pub end: u32,
-    key: (u32, u32),
+    pub key: (u32, u32),
 }
 
 /// Which rule found it.
@@ -130,6 +130,20 @@ impl Scratch {
         }
     }
 
+    /// What verification needs of it.
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            arena: &self.arena,
+            texts: &self.texts,
+            keys: &self.keys,
+            finds: &mut self.finds,
+            caches: &mut self.caches,
+            from: &mut self.from,
+            work: &mut self.work,
+            looked_at: &mut self.looked_at,
+        }
+    }
+
     /// Takes back an empty text that was just pushed.
     fn pop(&mut self) {
         self.texts.pop();
@@ -204,24 +218,10 @@ impl Engine {
                     return;
                 }
                 let t = text_at(&scratch.texts, text, at);
-                self.literals.at(&scratch.arena[at..scratch.texts[t].end.max(at as u32) as usize], |rule| {
-                    candidate(
-                        &self.rules[usize::from(rule)],
-                        rule,
-                        t,
-                        at,
-                        true,
-                        &mut Parts {
-                            arena: &scratch.arena,
-                            texts: &scratch.texts,
-                            keys: &scratch.keys,
-                            finds: &mut scratch.finds,
-                            caches: &mut scratch.caches,
-                            from: &mut scratch.from,
-                            work: &mut scratch.work,
-                            looked_at: &mut scratch.looked_at,
-                        },
-                    );
+                let mut parts = scratch.parts();
+                let rest = &parts.arena[at..parts.texts[t].end.max(at as u32) as usize];
+                self.literals.at(rest, |number| {
+                    candidate(&self.rules[usize::from(number)], number, t, at, true, &mut parts);
                 });
             });
             for (shape, bits) in hits.shapes.iter().enumerate() {
@@ -232,27 +232,12 @@ impl Engine {
                     for_each(*bits, |at| self.run(scratch, text, base + at));
                     continue;
                 }
-                for rule in &self.by_shape[shape] {
+                for number in &self.by_shape[shape] {
+                    let rule = &self.rules[usize::from(*number)];
                     for_each(*bits, |at| {
                         let at = base + at;
                         let t = text_at(&scratch.texts, text, at);
-                        candidate(
-                            &self.rules[usize::from(*rule)],
-                            *rule,
-                            t,
-                            at,
-                            false,
-                            &mut Parts {
-                                arena: &scratch.arena,
-                                texts: &scratch.texts,
-                                keys: &scratch.keys,
-                                finds: &mut scratch.finds,
-                                caches: &mut scratch.caches,
-                                from: &mut scratch.from,
-                                work: &mut scratch.work,
-                                looked_at: &mut scratch.looked_at,
-                            },
-                        );
+                        candidate(rule, *number, t, at, false, &mut scratch.parts());
                     });
                 }
             }
@@ -319,17 +304,7 @@ impl Engine {
         for number in &self.by_shape[Shape::Run as usize] {
             let rule = &self.rules[usize::from(*number)];
             if (rule.shortest..=rule.longest).contains(&len) {
-                let mut parts = Parts {
-                    arena: &scratch.arena,
-                    texts: &scratch.texts,
-                    keys: &scratch.keys,
-                    finds: &mut scratch.finds,
-                    caches: &mut scratch.caches,
-                    from: &mut scratch.from,
-                    work: &mut scratch.work,
-                    looked_at: &mut scratch.looked_at,
-                };
-                candidate(rule, *number, t, at - len, true, &mut parts);
+                candidate(rule, *number, t, at - len, true, &mut scratch.parts());
             }
         }
     }
@@ -365,17 +340,7 @@ impl Engine {
         for number in &self.unfiltered {
             for t in 0..scratch.texts.len() {
                 let rule = &self.rules[usize::from(*number)];
-                let mut parts = Parts {
-                    arena: &scratch.arena,
-                    texts: &scratch.texts,
-                    keys: &scratch.keys,
-                    finds: &mut scratch.finds,
-                    caches: &mut scratch.caches,
-                    from: &mut scratch.from,
-                    work: &mut scratch.work,
-                    looked_at: &mut scratch.looked_at,
-                };
-                linear(rule, *number, t, &mut parts);
+                linear(rule, *number, t, &mut scratch.parts());
             }
         }
     }
@@ -402,18 +367,6 @@ impl Engine {
     }
 }
 
-/// The parts of a scratch that verification needs.
-struct Parts<'a> {
-    arena: &'a [u8],
-    texts: &'a [Text],
-    keys: &'a [u8],
-    finds: &'a mut Vec<Find>,
-    caches: &'a mut [Option<Cache>],
-    from: &'a mut [u32],
-    work: &'a mut [(u32, u32)],
-    looked_at: &'a mut u64,
-}
-
 #[inline(always)]
 fn for_each(mut bits: u64, mut act: impl FnMut(usize)) {
     while bits != 0 {
@@ -429,106 +382,6 @@ fn text_at(texts: &[Text], mut text: usize, at: usize) -> usize {
         text += 1;
     }
     text
-}
-
-/// Lets a rule loose on one candidate: a literal at `at`, or a shape's hit there.
-fn candidate(rule: &Rule, number: u16, t: usize, at: usize, literal: bool, parts: &mut Parts<'_>) {
-    let index = usize::from(number);
-    let text = parts.texts[t];
-    let from = parts.from[index].max(text.start);
-    if (at as u32) < from || at as u32 > text.end || (parts.from[index] > text.end) {
-        return;
-    }
-    let (low, high) = match rule.filter {
-        _ if literal => (at, at + rule.longest),
-        Filter::Shape(shape) => (at.saturating_sub(shape.before()), at + rule.longest),
-        _ => return,
-    };
-    let (low, high) = (low.max(from as usize), high.min(text.end as usize));
-    if low >= high {
-        return;
-    }
-    if let Filter::Shape(shape) = rule.filter
-        && !literal
-        && !shape.plausible(&parts.arena[text.start as usize..text.end as usize], at - text.start as usize)
-    {
-        return;
-    }
-    let work = &mut parts.work[index];
-    if work.0 != t as u32 {
-        *work = (t as u32, 0);
-    }
-    work.1 = work.1.saturating_add((high - low) as u32);
-    let budget = (text.end - text.start) as usize * limits::SCAN_WORK_FACTOR + 4096;
-    if work.1 as usize > budget {
-        linear(rule, number, t, parts);
-        parts.from[index] = text.end + 1;
-        return;
-    }
-    *parts.looked_at += (high - low) as u64;
-    let haystack = &parts.arena[text.start as usize..text.end as usize];
-    let base = text.start as usize;
-    let mut low = low - base;
-    loop {
-        let cache = parts.caches[index].get_or_insert_with(|| rule.regex.create_cache());
-        let input = Input::new(haystack).range(low..high - base);
-        let found = if literal {
-            let input = input.anchored(Anchored::Yes);
-            rule.regex.search_half_with(cache, &input).map(|half| (low, half.offset()))
-        } else {
-            rule.regex.search_with(cache, &input).map(|m| (m.start(), m.end())).filter(|m| m.0 + base <= at)
-        };
-        let Some((start, end)) = found else { return };
-        parts.from[index] = (base + end) as u32;
-        accept(rule, number, t, start, end, parts);
-        // A match before the one that this hit belongs to: its own hit was not plausible.
-        if literal || base + end >= at || end >= high - base {
-            return;
-        }
-        low = end;
-    }
-}
-
-/// A match of the pattern: judged, and kept if it counts.
-fn accept(rule: &Rule, number: u16, t: usize, start: usize, end: usize, parts: &mut Parts<'_>) {
-    let text = parts.texts[t];
-    let haystack = &parts.arena[text.start as usize..text.end as usize];
-    let cache = parts.caches[usize::from(number)].get_or_insert_with(|| rule.regex.create_cache());
-    let (start, end) = rule.value(cache, haystack, start, end);
-    if keys::is_replaced(&haystack[start..end]) {
-        return;
-    }
-    let key = &parts.keys[text.key.0 as usize..text.key.1 as usize];
-    if rule.judge(haystack, start, end, key) == Verdict::Accepted {
-        let (start, end) = snap(haystack, start, end);
-        parts.finds.push(Find { text: t as u32, start, end, source: Source::Rule(number) });
-    }
-}
-
-/// The portable path: the regular expression over the rest of the text.
-fn linear(rule: &Rule, number: u16, t: usize, parts: &mut Parts<'_>) {
-    let text = parts.texts[t];
-    let haystack = &parts.arena[text.start as usize..text.end as usize];
-    let index = usize::from(number);
-    let mut from = parts.from[index].saturating_sub(text.start) as usize;
-    *parts.looked_at += haystack.len().saturating_sub(from) as u64;
-    while from < haystack.len() {
-        let cache = parts.caches[index].get_or_insert_with(|| rule.regex.create_cache());
-        let input = Input::new(haystack).range(from..haystack.len());
-        let Some(found) = rule.regex.search_with(cache, &input) else { break };
-        from = found.end();
-        accept(rule, number, t, found.start(), found.end(), parts);
-    }
-}
-
-/// Widens a span to whole characters.
-fn snap(text: &[u8], mut start: usize, mut end: usize) -> (u32, u32) {
-    let inside = |at: usize| text.get(at).is_some_and(|b| b & 0xC0 == 0x80);
-    for _ in 0..3 {
-        start -= usize::from(start > 0 && inside(start));
-        end += usize::from(inside(end));
-    }
-    (start as u32, end as u32)
 }
 
 /// Orders finds and joins those that overlap: the union, under the strongest action.

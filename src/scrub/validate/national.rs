@@ -29,6 +29,11 @@ impl Clean {
     }
 }
 
+/// Whether `text` has `len` digits and nothing else that counts, and they pass.
+fn digits(text: &[u8], len: usize, check: impl FnOnce(&[u8]) -> bool) -> bool {
+    Clean::of(text).is_some_and(|c| c.digits(len).is_some_and(check))
+}
+
 fn sum(digits: &[u8], weights: &[u32]) -> u32 {
     digits.iter().zip(weights).map(|(d, w)| u32::from(d - b'0') * w).sum()
 }
@@ -42,11 +47,7 @@ fn last(digits: &[u8]) -> u32 {
 }
 
 fn luhn(digits: &[u8]) -> bool {
-    let add = |(i, d): (usize, &u8)| {
-        let d = u32::from(d - b'0') << (i & 1);
-        if d > 9 { d - 9 } else { d }
-    };
-    digits.iter().rev().enumerate().map(add).sum::<u32>().is_multiple_of(10)
+    super::luhn(digits.iter().map(|digit| digit - b'0'))
 }
 
 /// ISO 7064 modulus 11,10.
@@ -98,16 +99,14 @@ fn verhoeff(digits: &[u8]) -> bool {
 
 /// India: Aadhaar, 12 digits with a Verhoeff digit.
 pub fn aadhaar(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(12).is_some_and(|d| d[0] >= b'2' && verhoeff(d)))
+    digits(text, 12, |d| d[0] >= b'2' && verhoeff(d))
 }
 
 /// Argentina: CUIT and CUIL, 11 digits, modulus 11.
 pub fn cuit(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(11).is_some_and(|d| {
-            let check = (11 - sum(&d[..10], &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
-            check == last(d) || (check == 10 && last(d) == 9)
-        })
+    digits(text, 11, |d| {
+        let check = (11 - sum(&d[..10], &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
+        check == last(d) || (check == 10 && last(d) == 9)
     })
 }
 
@@ -126,57 +125,47 @@ pub fn australia(text: &[u8]) -> bool {
 
 /// Austria: social insurance number, 10 digits, modulus 11 with the check digit in fourth place.
 pub fn austria(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(10).is_some_and(|d| {
-            let check = sum(d, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
-            check == u32::from(d[3] - b'0') && day(value(&d[6..8]), value(&d[4..6]))
-        })
+    digits(text, 10, |d| {
+        let check = sum(d, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11;
+        check == u32::from(d[3] - b'0') && day(value(&d[6..8]), value(&d[4..6]))
     })
 }
 
 /// Belgium: national number, 11 digits, 97 minus the remainder of the first nine.
 pub fn belgium(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(11).is_some_and(|d| {
-            let (n, check) = (value(&d[..9]), value(&d[9..]));
-            97 - n % 97 == check || 97 - (n + 2_000_000_000) % 97 == check
-        })
+    digits(text, 11, |d| {
+        let (n, check) = (value(&d[..9]), value(&d[9..]));
+        97 - n % 97 == check || 97 - (n + 2_000_000_000) % 97 == check
     })
 }
 
 /// Bulgaria: EGN, 10 digits, modulus 11.
 pub fn egn(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(10).is_some_and(|d| sum(&d[..9], &[2, 4, 8, 5, 10, 9, 7, 3, 6]) % 11 % 10 == last(d))
-    })
+    digits(text, 10, |d| sum(&d[..9], &[2, 4, 8, 5, 10, 9, 7, 3, 6]) % 11 % 10 == last(d))
 }
 
 /// Brazil: CNPJ, 14 digits, two check digits.
 pub fn cnpj(text: &[u8]) -> bool {
     const W: [u32; 13] = [6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2];
-    Clean::of(text).is_some_and(|c| {
-        c.digits(14).is_some_and(|d| {
-            let check = |n: usize| match sum(&d[..n], &W[13 - n..]) % 11 {
-                0 | 1 => 0,
-                rest => 11 - rest,
-            };
-            check(12) == u32::from(d[12] - b'0') && check(13) == u32::from(d[13] - b'0')
-        })
+    digits(text, 14, |d| {
+        let check = |n: usize| match sum(&d[..n], &W[13 - n..]) % 11 {
+            0 | 1 => 0,
+            rest => 11 - rest,
+        };
+        check(12) == u32::from(d[12] - b'0') && check(13) == u32::from(d[13] - b'0')
     })
 }
 
 /// Canada: social insurance number, 9 digits, Luhn.
 pub fn sin(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(9).is_some_and(|d| !matches!(d[0], b'0' | b'8') && luhn(d)))
+    digits(text, 9, |d| !matches!(d[0], b'0' | b'8') && luhn(d))
 }
 
 /// Switzerland: AHV number, 13 digits from 756, EAN check digit.
 pub fn ahv(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(13).is_some_and(|d| {
-            let ean = sum(&d[..12], &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3]);
-            d.starts_with(b"756") && (10 - ean % 10) % 10 == last(d)
-        })
+    digits(text, 13, |d| {
+        let ean = sum(&d[..12], &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3]);
+        d.starts_with(b"756") && (10 - ean % 10) % 10 == last(d)
     })
 }
 
@@ -209,34 +198,30 @@ pub fn china(text: &[u8]) -> bool {
 
 /// Czechia and Slovakia: birth number, 10 digits, a date, divisible by 11.
 pub fn czech(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(10).is_some_and(|d| {
-            let month = value(&d[2..4]) % 50;
-            day(if month > 20 { month - 20 } else { month }, value(&d[4..6]))
-                && (value(d).is_multiple_of(11) || (value(&d[..9]) % 11 == 10 && last(d) == 0))
-        })
+    digits(text, 10, |d| {
+        let month = value(&d[2..4]) % 50;
+        day(if month > 20 { month - 20 } else { month }, value(&d[4..6]))
+            && (value(d).is_multiple_of(11) || (value(&d[..9]) % 11 == 10 && last(d) == 0))
     })
 }
 
 /// Germany: tax identification number, 11 digits, ISO 7064 modulus 11,10.
 pub fn german_tax(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(11).is_some_and(|d| d[0] != b'0' && mod11_10(d)))
+    digits(text, 11, |d| d[0] != b'0' && mod11_10(d))
 }
 
 /// Denmark: CPR number, 10 digits that begin with a date (the check digit was given up in 2007).
 pub fn cpr(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(10).is_some_and(|d| day(value(&d[2..4]), value(&d[..2]))))
+    digits(text, 10, |d| day(value(&d[2..4]), value(&d[..2])))
 }
 
 /// Estonia and Lithuania: personal code, 11 digits, two rounds of modulus 11.
 pub fn baltic(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(11).is_some_and(|d| {
-            let one = sum(&d[..10], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 1]) % 11;
-            let two = sum(&d[..10], &[3, 4, 5, 6, 7, 8, 9, 1, 2, 3]) % 11;
-            let check = if one < 10 { one } else { two % 10 };
-            (b'1'..=b'8').contains(&d[0]) && check == last(d) && ymd(&d[1..])
-        })
+    digits(text, 11, |d| {
+        let one = sum(&d[..10], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 1]) % 11;
+        let two = sum(&d[..10], &[3, 4, 5, 6, 7, 8, 9, 1, 2, 3]) % 11;
+        let check = if one < 10 { one } else { two % 10 };
+        (b'1'..=b'8').contains(&d[0]) && check == last(d) && ymd(&d[1..])
     })
 }
 
@@ -295,13 +280,12 @@ pub fn nir(text: &[u8]) -> bool {
 
 /// Greece: AMKA, 11 digits, a date and Luhn.
 pub fn amka(text: &[u8]) -> bool {
-    Clean::of(text)
-        .is_some_and(|c| c.digits(11).is_some_and(|d| day(value(&d[2..4]), value(&d[..2])) && luhn(d)))
+    digits(text, 11, |d| day(value(&d[2..4]), value(&d[..2])) && luhn(d))
 }
 
 /// Croatia: OIB, 11 digits, ISO 7064 modulus 11,10.
 pub fn oib(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(11).is_some_and(mod11_10))
+    digits(text, 11, mod11_10)
 }
 
 /// Ireland: PPS number, 7 digits and 23 check letters.
@@ -322,16 +306,14 @@ pub fn pps(text: &[u8]) -> bool {
 
 /// Israel: identity number, 9 digits, Luhn.
 pub fn israel(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(9).is_some_and(luhn))
+    digits(text, 9, luhn)
 }
 
 /// Iceland: kennitala, 10 digits, a date and modulus 11.
 pub fn kennitala(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(10).is_some_and(|d| {
-            day(value(&d[2..4]), value(&d[..2]) % 40)
-                && sum(d, &[3, 2, 7, 6, 5, 4, 3, 2, 1, 0]).is_multiple_of(11)
-        })
+    digits(text, 10, |d| {
+        day(value(&d[2..4]), value(&d[..2]) % 40)
+            && sum(d, &[3, 2, 7, 6, 5, 4, 3, 2, 1, 0]).is_multiple_of(11)
     })
 }
 
@@ -360,18 +342,16 @@ pub fn codice_fiscale(text: &[u8]) -> bool {
 
 /// Japan: individual number, 12 digits, modulus 11.
 pub fn my_number(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(12).is_some_and(|d| {
-            let rest = sum(&d[..11], &[6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
-            last(d) == if rest <= 1 { 0 } else { 11 - rest }
-        })
+    digits(text, 12, |d| {
+        let rest = sum(&d[..11], &[6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
+        last(d) == if rest <= 1 { 0 } else { 11 - rest }
     })
 }
 
 /// Korea: resident registration number, 13 digits that begin with a date; numbers of before October
 /// 2020 also have a check digit.
 pub fn rrn(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(13).is_some_and(|d| ymd(d) && d[6] != b'9' && d[6] != b'0'))
+    digits(text, 13, |d| ymd(d) && d[6] != b'9' && d[6] != b'0')
 }
 
 /// Mexico: CURP, 18 places, a date and a check digit.
@@ -397,22 +377,18 @@ pub fn curp(text: &[u8]) -> bool {
 
 /// The Netherlands: BSN, 9 digits, modulus 11.
 pub fn bsn(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(9).is_some_and(|d| {
-            let n = sum(&d[..8], &[9, 8, 7, 6, 5, 4, 3, 2]);
-            n % 11 == last(d)
-        })
+    digits(text, 9, |d| {
+        let n = sum(&d[..8], &[9, 8, 7, 6, 5, 4, 3, 2]);
+        n % 11 == last(d)
     })
 }
 
 /// Norway: birth number, 11 digits, two check digits.
 pub fn norway(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(11).is_some_and(|d| {
-            let one = (11 - sum(&d[..9], &[3, 7, 6, 1, 8, 9, 4, 5, 2]) % 11) % 11;
-            let two = (11 - sum(&d[..10], &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
-            one == u32::from(d[9] - b'0') && two == last(d)
-        })
+    digits(text, 11, |d| {
+        let one = (11 - sum(&d[..9], &[3, 7, 6, 1, 8, 9, 4, 5, 2]) % 11) % 11;
+        let two = (11 - sum(&d[..10], &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
+        one == u32::from(d[9] - b'0') && two == last(d)
     })
 }
 
@@ -429,46 +405,35 @@ pub fn ird(text: &[u8]) -> bool {
 
 /// Poland: PESEL, 11 digits.
 pub fn pesel(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(11)
-            .is_some_and(|d| (10 - sum(&d[..10], &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10) % 10 == last(d))
-    })
+    digits(text, 11, |d| (10 - sum(&d[..10], &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10) % 10 == last(d))
 }
 
 /// Poland: NIP, 10 digits, modulus 11.
 pub fn nip(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(10).is_some_and(|d| sum(&d[..9], &[6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11 == last(d))
-    })
+    digits(text, 10, |d| sum(&d[..9], &[6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11 == last(d))
 }
 
 /// Portugal: NIF, 9 digits, modulus 11.
 pub fn portugal(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(9).is_some_and(|d| {
-            let rest = sum(&d[..8], &[9, 8, 7, 6, 5, 4, 3, 2]) % 11;
-            d[0] != b'0' && last(d) == if rest < 2 { 0 } else { 11 - rest }
-        })
+    digits(text, 9, |d| {
+        let rest = sum(&d[..8], &[9, 8, 7, 6, 5, 4, 3, 2]) % 11;
+        d[0] != b'0' && last(d) == if rest < 2 { 0 } else { 11 - rest }
     })
 }
 
 /// Romania: CNP, 13 digits, modulus 11.
 pub fn cnp(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(13).is_some_and(|d| {
-            let rest = sum(&d[..12], &[2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9]) % 11;
-            ymd(&d[1..]) && last(d) == if rest == 10 { 1 } else { rest }
-        })
+    digits(text, 13, |d| {
+        let rest = sum(&d[..12], &[2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9]) % 11;
+        ymd(&d[1..]) && last(d) == if rest == 10 { 1 } else { rest }
     })
 }
 
 /// Serbia and its neighbours: JMBG, 13 digits, modulus 11.
 pub fn jmbg(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(13).is_some_and(|d| {
-            let check = (11 - sum(&d[..12], &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
-            day(value(&d[2..4]), value(&d[..2])) && check % 10 == last(d)
-        })
+    digits(text, 13, |d| {
+        let check = (11 - sum(&d[..12], &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
+        day(value(&d[2..4]), value(&d[..2])) && check % 10 == last(d)
     })
 }
 
@@ -511,23 +476,19 @@ pub fn nric(text: &[u8]) -> bool {
 
 /// Thailand: identity number, 13 digits, modulus 11.
 pub fn thailand(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(13).is_some_and(|d| {
-            let n = sum(&d[..12], &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
-            (11 - n % 11) % 10 == last(d)
-        })
+    digits(text, 13, |d| {
+        let n = sum(&d[..12], &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
+        (11 - n % 11) % 10 == last(d)
     })
 }
 
 /// Turkey: identity number, 11 digits, two check digits.
 pub fn tckn(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(11).is_some_and(|d| {
-            let odd = sum(&d[..9], &[1, 0, 1, 0, 1, 0, 1, 0, 1]);
-            let even = sum(&d[..8], &[0, 1, 0, 1, 0, 1, 0, 1]);
-            let ten = (odd * 7 + 90 - even) % 10;
-            d[0] != b'0' && ten == u32::from(d[9] - b'0') && (odd + even + ten) % 10 == last(d)
-        })
+    digits(text, 11, |d| {
+        let odd = sum(&d[..9], &[1, 0, 1, 0, 1, 0, 1, 0, 1]);
+        let even = sum(&d[..8], &[0, 1, 0, 1, 0, 1, 0, 1]);
+        let ten = (odd * 7 + 90 - even) % 10;
+        d[0] != b'0' && ten == u32::from(d[9] - b'0') && (odd + even + ten) % 10 == last(d)
     })
 }
 
@@ -546,35 +507,26 @@ pub fn taiwan(text: &[u8]) -> bool {
 
 /// Ukraine: RNTRC, 10 digits, modulus 11.
 pub fn rntrc(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(10).is_some_and(|d| {
-            let n: i64 = d[..9]
-                .iter()
-                .zip([-1i64, 5, 7, 9, 4, 6, 10, 5, 7])
-                .map(|(d, w)| i64::from(d - b'0') * w)
-                .sum();
-            n.rem_euclid(11) % 10 == i64::from(last(d))
-        })
+    digits(text, 10, |d| {
+        let n: i64 =
+            d[..9].iter().zip([-1i64, 5, 7, 9, 4, 6, 10, 5, 7]).map(|(d, w)| i64::from(d - b'0') * w).sum();
+        n.rem_euclid(11) % 10 == i64::from(last(d))
     })
 }
 
 /// South Africa: identity number, 13 digits, a date and Luhn.
 pub fn south_africa(text: &[u8]) -> bool {
-    Clean::of(text)
-        .is_some_and(|c| c.digits(13).is_some_and(|d| ymd(d) && matches!(d[10], b'0' | b'1') && luhn(d)))
+    digits(text, 13, |d| ymd(d) && matches!(d[10], b'0' | b'1') && luhn(d))
 }
 
 /// United States: bank routing number, 9 digits, weights 3 7 1.
 pub fn aba(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| {
-        c.digits(9)
-            .is_some_and(|d| sum(d, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10) && value(&d[..2]) <= 80)
-    })
+    digits(text, 9, |d| sum(d, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10) && value(&d[..2]) <= 80)
 }
 
 /// A device's IMEI: 15 digits, Luhn.
 pub fn imei(text: &[u8]) -> bool {
-    Clean::of(text).is_some_and(|c| c.digits(15).is_some_and(luhn))
+    digits(text, 15, luhn)
 }
 
 /// Any of the checks of numbers that are digits alone, for a text that only says "identity number".
@@ -626,70 +578,5 @@ pub fn any(text: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Scenario: for each country a number as its register shows it, and the same with one place changed.
-    /// Guarantee: the first passes, the second does not.
-    #[test]
-    fn check_digits_tell_true_from_nearly_true() {
-        type Check = fn(&[u8]) -> bool;
-        let all: [(&str, Check, &str); 40] = [
-            ("IN", aadhaar, "234123412346"),
-            ("AR", cuit, "20-05536168-2"),
-            ("AU", australia, "123 456 782"),
-            ("AU", australia, "83 914 571 673"),
-            ("AT", austria, "1237 010180"),
-            ("BE", belgium, "85.07.30-033 28"),
-            ("BG", egn, "7523169263"),
-            ("BR", cnpj, "16.727.230/0001-97"),
-            ("CA", sin, "123-456-782"),
-            ("CH", ahv, "756.9217.0769.85"),
-            ("CL", rut, "12.531.909-2"),
-            ("CN", china, "360426199101010071"),
-            ("CZ", czech, "710319/2745"),
-            ("DE", german_tax, "36 574 261 809"),
-            ("EE", baltic, "36805280109"),
-            ("ES", dni, "54362315-K"),
-            ("ES", dni, "x-2482300w"),
-            ("FI", hetu, "131052-308T"),
-            ("FR", nir, "2 95 10 99 126 111 93"),
-            ("GR", amka, "01013099997"),
-            ("HR", oib, "33392005961"),
-            ("IE", pps, "6433435F"),
-            ("IL", israel, "039337423"),
-            ("IS", kennitala, "450401-3150"),
-            ("IT", codice_fiscale, "RCCMNL83S18D969H"),
-            ("JP", my_number, "6214 9832 0257"),
-            ("MX", curp, "BOXW310820HNERXN09"),
-            ("NL", bsn, "1112.22.333"),
-            ("NO", norway, "151086 95088"),
-            ("NZ", ird, "136-410-132"),
-            ("PL", pesel, "44051401359"),
-            ("PL", nip, "856-734-62-15"),
-            ("PT", portugal, "501 964 843"),
-            ("RO", cnp, "1630615123457"),
-            ("RS", jmbg, "0101006500006"),
-            ("RU", inn, "123456789047"),
-            ("SE", personnummer, "880320-0016"),
-            ("SG", nric, "S0000001I"),
-            ("TR", tckn, "17291716060"),
-            ("ZA", south_africa, "7503305044089"),
-        ];
-        for (country, check, good) in all {
-            assert!(check(good.as_bytes()), "{country} {good}");
-            let mut bad = good.as_bytes().to_vec();
-            let at = bad.iter().position(u8::is_ascii_digit).unwrap() + 1;
-            let at = at + bad[at..].iter().position(u8::is_ascii_digit).unwrap();
-            bad[at] = b'0' + (bad[at] - b'0' + 1) % 10;
-            assert!(!check(&bad), "{country} {}", String::from_utf8_lossy(&bad));
-        }
-        assert!(taiwan(b"A123456789") && !taiwan(b"A123456788"));
-        assert!(rntrc(b"1759013776") && !rntrc(b"1759013770"));
-        assert!(thailand(b"1-2345-45678-78-1") && !thailand(b"1-2345-45678-78-2"));
-        assert!(aba(b"111000025") && !aba(b"112000025"));
-        assert!(imei(b"490154203237518") && !imei(b"490154203237519"));
-        assert!(cpr(b"211062-5629") && !cpr(b"511462-5629"));
-        assert!(rrn(b"971013-1019920") && !rrn(b"971913-9019920"));
-    }
-}
+#[path = "national_tests.rs"]
+mod tests;
