@@ -146,11 +146,11 @@ impl Names {
 
     /// The rule for a key, by its last words, and whether its name counts only as a whole segment.
     pub fn find(&self, key: &[u8]) -> Option<(u16, bool)> {
-        self.find_len(key).map(|(rule, exact, _)| (rule, exact))
+        self.look_up(key).filter(|(rule, _)| *rule != NONE)
     }
 
-    /// [`Names::find`], and how many letters and digits of the key the name has.
-    fn find_len(&self, key: &[u8]) -> Option<(u16, bool, usize)> {
+    /// [`Names::find`], with [`NONE`] for a name that is known to be no key.
+    fn look_up(&self, key: &[u8]) -> Option<(u16, bool)> {
         let end = key.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
         let key = &key[..end];
         if !self.tail(key) {
@@ -164,7 +164,7 @@ impl Names {
             if let Some(&(rule, exact)) = self.names.get(&normal.text[at..normal.len])
                 && (!exact || at == normal.segment)
             {
-                return (rule != NONE).then_some((rule, exact, normal.len - at));
+                return Some((rule, exact));
             }
         }
         None
@@ -220,18 +220,19 @@ impl Names {
             }
             start = more;
         }
-        let (rule, _, len) = self.find_len(&head[start..])?;
-        Some(Key { rule, start: last, worded: len > letters(&head[last..]) })
+        let whole = self.look_up(&head[start..]).map(|(rule, _)| rule);
+        // What the last word says by itself needs no sentence around it: `user password: hunter`.
+        let (rule, worded) = match self.look_up(&head[last..]).map(|(rule, _)| rule) {
+            _ if whole == Some(NONE) => return None,
+            Some(rule) if rule != NONE => (rule, false),
+            _ => (whole?, true),
+        };
+        Some(Key { rule, start: last, worded })
     }
 }
 
 /// Words before the last one of a key.
 const KEY_WORDS: usize = 3;
-
-/// How many letters and digits.
-fn letters(text: &[u8]) -> usize {
-    text.iter().filter(|b| b.is_ascii_alphanumeric()).count()
-}
 
 /// A telling key inside a text.
 #[derive(Debug, Clone, Copy)]
@@ -240,7 +241,7 @@ pub(super) struct Key {
     pub rule: u16,
     /// Where its last word begins.
     pub start: usize,
-    /// Its name is several words with spaces between them, as in a sentence.
+    /// Its name is told only by several words with spaces between them, as in a sentence.
     pub worded: bool,
 }
 

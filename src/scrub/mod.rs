@@ -86,7 +86,7 @@ pub struct Scrubber {
 #[derive(Debug, Clone, Copy)]
 struct Telling {
     source: Source,
-    /// The name is common (`code`, `token`): the value must look its part too.
+    /// The name is common (`code`, `token`), or its rule has a validator: the value must look its part too.
     doubtful: bool,
 }
 
@@ -340,9 +340,10 @@ impl Engine {
 
     /// The key rule of an attribute's key.
     fn key(&self, key: &[u8]) -> Option<Telling> {
-        self.names.find(key).map(|(rule, exact)| Telling {
-            source: Source::Key(rule),
-            doubtful: exact && self.keys[usize::from(rule)].value.is_some(),
+        self.names.find(key).map(|(number, exact)| {
+            let rule = &self.keys[usize::from(number)];
+            let judged = !rule.pairs && (exact || rule.validator.is_some());
+            Telling { source: Source::Key(number), doubtful: judged && rule.value.is_some() }
         })
     }
 

@@ -273,3 +273,31 @@ fn repeated_keys_are_judged_every_time() {
     let (after, _) = scrub_raw(Signal::Logs, before, &mut scratch, &scrubber);
     assert!(!has(&after, "first-value") && !has(&after, "d1@example.com"));
 }
+
+/// Scenario: attributes whose names end like a secret's, with values that are none, and one that is.
+/// Guarantee: only the one goes; counts stay numbers.
+#[test]
+fn names_that_end_like_secrets_are_judged_by_their_values() {
+    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let before = request(
+        vec![
+            pair("gen_ai.usage.cached_tokens", Value::IntValue(1_234_567)),
+            pair("messaging.kafka.message.key", text("order-17")),
+            pair("net.auth", text("oauth2")),
+            pair("shop.vid", text("front page")),
+            pair("acme.token", text("7rk8ZEj77mRKDkpyFw4e")),
+            pair("http.request.header.cookie", text("sid=short")),
+        ],
+        text("fine"),
+    )
+    .encode_to_vec();
+    let (after, _) = scrub_raw(Signal::Logs, before, &mut Scratch::default(), &scrubber);
+    for kept in ["order-17", "oauth2", "front page"] {
+        assert!(has(&after, kept), "{kept}");
+    }
+    assert!(!has(&after, "7rk8ZEj77mRKDkpyFw4e") && !has(&after, "sid=short"));
+    let request = ExportLogsServiceRequest::decode(&after[..]).unwrap();
+    let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+    let tokens = record.attributes.iter().find(|a| a.key.ends_with("tokens")).unwrap();
+    assert_eq!(tokens.value.as_ref().unwrap().value, Some(Value::IntValue(1_234_567)));
+}

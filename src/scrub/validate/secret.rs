@@ -21,7 +21,7 @@ pub fn secret(value: &[u8]) -> bool {
     value.len() >= 10
         && longest >= 5
         && different(value) >= 7
-        && random(value)
+        && (random(value) || mixed(value))
         && !value.starts_with(b"/")
         && !value.windows(3).any(|w| w == b"://")
         && !time(value)
@@ -31,6 +31,11 @@ pub fn secret(value: &[u8]) -> bool {
 pub fn key(value: &[u8]) -> bool {
     let uuid = value.len() == 36 && value.iter().filter(|b| **b == b'-').count() == 4;
     secret(value) && !uuid && value.split(|b| !b.is_ascii_alphanumeric()).any(|run| run.len() >= 10)
+}
+
+/// Upper and lower case mixed as no word does, without digits.
+fn mixed(value: &[u8]) -> bool {
+    value.len() >= 16 && changes(value) * 3 > value.len()
 }
 
 /// A date or a time at the start.
@@ -202,6 +207,7 @@ mod tests {
         ] {
             assert!(!token(bad.as_bytes()), "{bad}");
         }
+        assert!(secret(b"kJhGfDsAqWeRtYuIoPlKjHgF") && !secret(b"ValidateCodecIdentifierNow"));
         assert!(secret(b"bfo2gxep4drjdtfl78hqatv58euo8fyu") && !secret(b"2026-01-02T03:04:05Z"));
     }
 }
