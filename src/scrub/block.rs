@@ -1,73 +1,187 @@
 //! 64 bytes and the questions that all rules ask of them, as bit streams: one bit a byte.
 //!
-//! The one place of this crate with `unsafe`: the call of code that was compiled for AVX2, after the
-//! processor has been asked for it. Everything behind that call, loads included, is safe code; the plain
-//! path next to it gives the same bits (but for `literals`, where both may say more than there is).
+//! Here and in [`super::classes`] are the only places of this crate with `unsafe`: the call of code that was
+//! compiled for AVX2 or AVX-512, after the processor has been asked for it. Everything behind such a call,
+//! loads included, is safe code; the plain path next to it gives the same bits (but for literals, where each
+//! may say more than there is).
 
 use super::literals::Literals;
 
-/// What is where in 64 bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Planes {
-    pub digit: u64,
-    pub upper: u64,
-    pub letter: u64,
-    pub dot: u64,
-    pub colon: u64,
-    pub dash: u64,
-    pub space: u64,
-    pub plus: u64,
-    pub at: u64,
-    /// `=` or `>`.
-    pub assign: u64,
-    /// `)`.
-    pub paren: u64,
-    /// `%`, `&`, `\`, or not ASCII; not the byte between texts.
-    pub encoded: u64,
-    /// A literal may start here.
-    pub literals: u64,
-}
-
 /// Blocks that are looked at in one go.
-pub(super) const BLOCKS: usize = 32;
+pub(super) const BLOCKS: usize = 8;
 
-/// The planes of `bytes`, which go on for 8 bytes or more behind the last block.
-#[inline]
-pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut [Planes]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, the only thing that this function asks of its caller.
-        #[allow(unsafe_code)]
-        unsafe {
-            avx2::planes(bytes, literals, out);
+/// 64 bits for each block, one a byte. The compiler makes vectors of them where the processor has such.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Lanes([u64; BLOCKS]);
+
+impl Lanes {
+    #[inline(always)]
+    fn map2(self, other: Lanes, f: impl Fn(u64, u64) -> u64) -> Lanes {
+        let mut out = [0; BLOCKS];
+        for i in 0..BLOCKS {
+            out[i] = f(self.0[i], other.0[i]);
         }
-        return;
+        Lanes(out)
     }
-    plain::planes(bytes, literals, out);
+
+    /// Bit `number` for each block that has any bit.
+    #[inline(always)]
+    pub fn any(self, number: usize) -> Lanes {
+        self.map2(self, |bits, _| u64::from(bits != 0) << number)
+    }
+
+    /// The block before each one, `carry` before the first; the last one becomes `carry`.
+    #[inline(always)]
+    pub fn before(self, carry: &mut u64) -> Lanes {
+        let [a, b, c, d, e, f, g, last] = self.0;
+        Lanes([std::mem::replace(carry, last), a, b, c, d, e, f, g])
+    }
+
+    /// Moved by `n` bytes towards the end, with what comes over from the block `before` each.
+    #[inline(always)]
+    pub fn moved(self, before: Lanes, n: u32) -> Lanes {
+        self.map2(before, |here, before| (here << n) | (before >> (64 - n)))
+    }
 }
 
-/// Literals by the nibbles of their first four bytes, in 16 groups: two tables of 8 bits.
-#[derive(Debug, Default)]
-pub(super) struct Nibbles {
-    /// For each table and place: the groups of each low nibble, and of each high one.
-    tables: [[[[u8; 16]; 2]; 4]; 2],
+impl std::ops::BitAnd for Lanes {
+    type Output = Lanes;
+
+    #[inline(always)]
+    fn bitand(self, other: Lanes) -> Lanes {
+        self.map2(other, |a, b| a & b)
+    }
 }
 
-impl Nibbles {
-    /// From folded literals in order, so that neighbours have much in common.
-    pub fn new(sorted: &[[Option<u8>; 4]]) -> Nibbles {
-        let mut out = Nibbles::default();
-        let size = sorted.len().div_ceil(16).max(1);
-        for (group, literals) in sorted.chunks(size).enumerate() {
+impl std::ops::BitOr for Lanes {
+    type Output = Lanes;
+
+    #[inline(always)]
+    fn bitor(self, other: Lanes) -> Lanes {
+        self.map2(other, |a, b| a | b)
+    }
+}
+
+impl std::ops::Not for Lanes {
+    type Output = Lanes;
+
+    #[inline(always)]
+    fn not(self) -> Lanes {
+        self.map2(self, |a, _| !a)
+    }
+}
+
+impl std::ops::Index<usize> for Lanes {
+    type Output = u64;
+
+    #[inline(always)]
+    fn index(&self, block: usize) -> &u64 {
+        &self.0[block]
+    }
+}
+
+impl std::ops::IndexMut<usize> for Lanes {
+    #[inline(always)]
+    fn index_mut(&mut self, block: usize) -> &mut u64 {
+        &mut self.0[block]
+    }
+}
+
+/// What is where in [`BLOCKS`] blocks of 64 bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Planes {
+    pub digit: Lanes,
+    pub upper: Lanes,
+    pub letter: Lanes,
+    pub dot: Lanes,
+    pub colon: Lanes,
+    pub dash: Lanes,
+    pub space: Lanes,
+    pub plus: Lanes,
+    pub at: Lanes,
+    /// `=` or `>`.
+    pub assign: Lanes,
+    /// `)`.
+    pub paren: Lanes,
+    /// `/` or `_`.
+    pub joint: Lanes,
+    /// `%`, `&`, `\`, or not ASCII; not the byte between texts.
+    pub encoded: Lanes,
+    /// A literal that only begins at a word may start here, if a word does.
+    pub literals: Lanes,
+    /// Any other literal may start here.
+    pub anywhere: Lanes,
+}
+
+/// Bytes that are read behind a block, for literals that start in it.
+pub(super) const BEHIND: usize = 8;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_avx2() -> bool {
+    std::arch::is_x86_feature_detected!("avx2")
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_avx512() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512vl")
+}
+
+impl Planes {
+    /// Looks at the first `blocks` blocks of `bytes`, which go on for [`BEHIND`] bytes or more behind the last.
+    #[inline]
+    pub fn look(&mut self, bytes: &[u8], literals: &Literals, blocks: usize) {
+        if blocks < BLOCKS {
+            *self = Planes::default();
+        }
+        #[cfg(target_arch = "x86_64")]
+        if has_avx512() {
+            // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
+            #[allow(unsafe_code)]
+            return unsafe { avx512::planes(bytes, literals, self, blocks) };
+        } else if has_avx2() {
+            // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
+            #[allow(unsafe_code)]
+            return unsafe { avx2::planes(bytes, literals, self, blocks) };
+        }
+        plain::planes(bytes, literals, self, blocks);
+    }
+}
+
+/// Block `i` and what stands behind it.
+#[inline(always)]
+fn window(bytes: &[u8], i: usize) -> &[u8; 64 + BEHIND] {
+    bytes.get(64 * i..).and_then(<[u8]>::first_chunk).unwrap_or(&[0xFF; 64 + BEHIND])
+}
+
+/// Literals by the low five bits of their first four bytes, which tell letters apart in either case, in 8
+/// groups for each of `N` tables.
+#[derive(Debug)]
+pub(super) struct Groups<const N: usize> {
+    /// For each table and place: the groups of each five bits, the lower and the upper 16 of them.
+    tables: [[[[u8; 16]; 2]; 4]; N],
+}
+
+impl<const N: usize> Default for Groups<N> {
+    fn default() -> Self {
+        Groups { tables: [[[[0; 16]; 2]; 4]; N] }
+    }
+}
+
+impl<const N: usize> Groups<N> {
+    /// From the first four bytes of each literal; `None` is any byte.
+    pub fn new(mut literals: Vec<[Option<u8>; 4]>) -> Self {
+        // In order, so that the literals of a group have much in common.
+        literals.sort_unstable();
+        literals.dedup();
+        let mut out = Self::default();
+        for (group, literals) in partition(&literals, 8 * N).into_iter().enumerate() {
             let (table, bit) = (&mut out.tables[group / 8], 1u8 << (group % 8));
             for (place, byte) in literals.iter().flat_map(|l| l.iter().enumerate()) {
-                let [low, high] = &mut table[place];
                 match byte {
-                    Some(byte) => {
-                        low[usize::from(byte & 15)] |= bit;
-                        high[usize::from(byte >> 4)] |= bit;
-                    }
-                    None => low.iter_mut().chain(high).for_each(|groups| *groups |= bit),
+                    Some(byte) => table[place][usize::from(byte >> 4 & 1)][usize::from(byte & 15)] |= bit,
+                    None => table[place].iter_mut().flatten().for_each(|groups| *groups |= bit),
                 }
             }
         }
@@ -75,25 +189,87 @@ impl Nibbles {
     }
 }
 
+/// Literals, in order, cut into so many groups that all of them together let through the fewest texts: a group
+/// lets through every mix of its literals' bytes. By dynamic programming over where the last group begins.
+fn partition(literals: &[[Option<u8>; 4]], groups: usize) -> Vec<&[[Option<u8>; 4]]> {
+    let n = literals.len();
+    // Where the last of some groups begins that hold the first `end` literals, and what they let through.
+    let mut best = vec![vec![(f64::INFINITY, 0); n + 1]; groups + 1];
+    best[0][0].0 = 0.0;
+    for begin in 0..n {
+        let mut places = [0u32; 4];
+        for end in begin + 1..=n {
+            for (place, byte) in places.iter_mut().zip(literals[end - 1]) {
+                *place |= byte.map_or(u32::MAX, |byte| 1 << (byte & 31));
+            }
+            let cost: f64 = places.iter().map(|place| f64::from(place.count_ones()) / 32.0).product();
+            for group in 0..groups {
+                let all = best[group][begin].0 + cost;
+                if all < best[group + 1][end].0 {
+                    best[group + 1][end] = (all, begin);
+                }
+            }
+        }
+    }
+    let mut out = Vec::new();
+    let mut end = n;
+    let fewest = |a: &usize, b: &usize| best[*a][n].0.total_cmp(&best[*b][n].0);
+    for group in (1..=(0..=groups).min_by(fewest).unwrap_or(0)).rev() {
+        let begin = best[group][end].1;
+        out.push(&literals[begin..end]);
+        end = begin;
+    }
+    out
+}
+
+/// Eight bytes as a register's number. No closures over arrays below: the library's code that would call them
+/// was compiled for any processor, so they would not be inlined.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn eight(bytes: &[u8], at: usize) -> i64 {
+    bytes[at..].first_chunk().map_or(0, |eight| i64::from_le_bytes(*eight))
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Literals, Planes};
+    use super::{BLOCKS, Literals, Planes, eight, window};
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn load(bytes: &[u8; 32]) -> __m256i {
-        let [a, b, c, d] =
-            std::array::from_fn(|i| i64::from_le_bytes(std::array::from_fn(|k| bytes[8 * i + k])));
-        _mm256_set_epi64x(d, c, b, a)
+    fn load(bytes: &[u8; 72], at: usize) -> __m256i {
+        let bytes = &bytes[at..];
+        _mm256_set_epi64x(eight(bytes, 24), eight(bytes, 16), eight(bytes, 8), eight(bytes, 0))
     }
 
     #[target_feature(enable = "avx2")]
     #[inline]
     fn twice(bytes: &[u8; 16]) -> __m256i {
-        let [a, b] = std::array::from_fn(|i| i64::from_le_bytes(std::array::from_fn(|k| bytes[8 * i + k])));
+        let (a, b) = (eight(bytes, 0), eight(bytes, 8));
         _mm256_set_epi64x(b, a, b, a)
+    }
+
+    /// The registers of one table of groups: for each place the lower and the upper ones.
+    type Wide = [[__m256i; 2]; 4];
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn wide([a, b, c, d]: &[[[u8; 16]; 2]; 4]) -> Wide {
+        [
+            [twice(&a[0]), twice(&a[1])],
+            [twice(&b[0]), twice(&b[1])],
+            [twice(&c[0]), twice(&c[1])],
+            [twice(&d[0]), twice(&d[1])],
+        ]
+    }
+
+    /// The groups that have a byte in one place: `lower` is its index if that is in the lower half, with the
+    /// highest bit set (which gives 0) if not; `upper` the other way round.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn groups(pair: &[__m256i; 2], lower: __m256i, upper: __m256i) -> __m256i {
+        _mm256_or_si256(_mm256_shuffle_epi8(pair[0], lower), _mm256_shuffle_epi8(pair[1], upper))
     }
 
     #[target_feature(enable = "avx2")]
@@ -116,58 +292,165 @@ mod avx2 {
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut [Planes]) {
-        let tables =
-            literals.nibbles.tables.map(|table| table.map(|pair| pair.map(|nibbles| twice(&nibbles))));
+    pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut Planes, blocks: usize) {
+        let [first, second, third] = &literals.words.tables;
+        let (first, second, third) = (wide(first), wide(second), wide(third));
+        let anywhere = wide(&literals.anywhere.tables[0]);
         let case = _mm256_set1_epi8(0x20);
-        let nibble = _mm256_set1_epi8(15);
+        let five = _mm256_set1_epi8(31);
+        let (offset, other) = (_mm256_set1_epi8(0x70), _mm256_set1_epi8(-128));
         let zero = _mm256_setzero_si256();
-        for (i, out) in out.iter_mut().enumerate() {
-            let Some(window) = bytes.get(64 * i..).and_then(|rest| rest.first_chunk::<72>()) else { return };
-            let at = |from: usize| window[from..].first_chunk().map_or(zero, |bytes| load(bytes));
-            let (a, b) = (at(0), at(32));
+        for i in 0..blocks.min(BLOCKS) {
+            let window = window(bytes, i);
+            let (a, b) = (load(window, 0), load(window, 32));
             let (fa, fb) = (_mm256_or_si256(a, case), _mm256_or_si256(b, case));
+            let either = |x, one, two| _mm256_or_si256(is(x, one), is(x, two));
             let encoded = |x| {
-                let marks = _mm256_or_si256(is(x, b'%'), _mm256_or_si256(is(x, b'&'), is(x, b'\\')));
+                let marks = _mm256_or_si256(is(x, b'%'), either(x, b'&', b'\\'));
                 _mm256_or_si256(marks, _mm256_andnot_si256(is(x, 0xFF), x))
             };
-            let assign = |x| _mm256_or_si256(is(x, b'='), is(x, b'>'));
+            // Places that no group has: of literals that begin at a word, and of others.
             let literal = |start: usize| {
-                let (mut one, mut two) = (_mm256_set1_epi8(-1), _mm256_set1_epi8(-1));
+                let all = _mm256_set1_epi8(-1);
+                let (mut one, mut two, mut three, mut free) = (all, all, all, all);
                 for place in 0..4 {
-                    let x = _mm256_or_si256(at(start + place), case);
-                    let low = _mm256_and_si256(x, nibble);
-                    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(x), nibble);
-                    let groups = |table: &[[__m256i; 2]; 4]| {
-                        let [lows, highs] = table[place];
-                        _mm256_and_si256(_mm256_shuffle_epi8(lows, low), _mm256_shuffle_epi8(highs, high))
-                    };
-                    one = _mm256_and_si256(one, groups(&tables[0]));
-                    two = _mm256_and_si256(two, groups(&tables[1]));
+                    let lower =
+                        _mm256_add_epi8(_mm256_and_si256(load(window, start + place), five), offset);
+                    let upper = _mm256_xor_si256(lower, other);
+                    one = _mm256_and_si256(one, groups(&first[place], lower, upper));
+                    two = _mm256_and_si256(two, groups(&second[place], lower, upper));
+                    three = _mm256_and_si256(three, groups(&third[place], lower, upper));
+                    free = _mm256_and_si256(free, groups(&anywhere[place], lower, upper));
                 }
-                _mm256_cmpeq_epi8(_mm256_or_si256(one, two), zero)
+                let words = _mm256_or_si256(_mm256_or_si256(one, two), three);
+                (_mm256_cmpeq_epi8(words, zero), _mm256_cmpeq_epi8(free, zero))
             };
-            *out = Planes {
-                digit: bits(within(a, b'0', b'9'), within(b, b'0', b'9')),
-                upper: bits(within(a, b'A', b'Z'), within(b, b'A', b'Z')),
-                letter: bits(within(fa, b'a', b'z'), within(fb, b'a', b'z')),
-                dot: bits(is(a, b'.'), is(b, b'.')),
-                colon: bits(is(a, b':'), is(b, b':')),
-                dash: bits(is(a, b'-'), is(b, b'-')),
-                space: bits(is(a, b' '), is(b, b' ')),
-                plus: bits(is(a, b'+'), is(b, b'+')),
-                at: bits(is(a, b'@'), is(b, b'@')),
-                assign: bits(assign(a), assign(b)),
-                paren: bits(is(a, b')'), is(b, b')')),
-                encoded: bits(encoded(a), encoded(b)),
-                literals: !bits(literal(0), literal(32)),
-            };
+            let (literals_a, literals_b) = (literal(0), literal(32));
+            out.digit[i] = bits(within(a, b'0', b'9'), within(b, b'0', b'9'));
+            out.upper[i] = bits(within(a, b'A', b'Z'), within(b, b'A', b'Z'));
+            out.letter[i] = bits(within(fa, b'a', b'z'), within(fb, b'a', b'z'));
+            out.dot[i] = bits(is(a, b'.'), is(b, b'.'));
+            out.colon[i] = bits(is(a, b':'), is(b, b':'));
+            out.dash[i] = bits(is(a, b'-'), is(b, b'-'));
+            out.space[i] = bits(is(a, b' '), is(b, b' '));
+            out.plus[i] = bits(is(a, b'+'), is(b, b'+'));
+            out.at[i] = bits(is(a, b'@'), is(b, b'@'));
+            out.assign[i] = bits(either(a, b'=', b'>'), either(b, b'=', b'>'));
+            out.paren[i] = bits(is(a, b')'), is(b, b')'));
+            out.joint[i] = bits(either(a, b'/', b'_'), either(b, b'/', b'_'));
+            out.encoded[i] = bits(encoded(a), encoded(b));
+            out.literals[i] = !bits(literals_a.0, literals_b.0);
+            out.anywhere[i] = !bits(literals_a.1, literals_b.1);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::{BLOCKS, Literals, Planes, eight, window};
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn load(bytes: &[u8; 72], at: usize) -> __m512i {
+        let b = &bytes[at..];
+        _mm512_set_epi64(
+            eight(b, 56),
+            eight(b, 48),
+            eight(b, 40),
+            eight(b, 32),
+            eight(b, 24),
+            eight(b, 16),
+            eight(b, 8),
+            eight(b, 0),
+        )
+    }
+
+    /// The registers of one table of groups: for each place the lower and the upper ones.
+    type Wide = [[__m512i; 2]; 4];
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn four_times(bytes: &[u8; 16]) -> __m512i {
+        let (a, b) = (eight(bytes, 0), eight(bytes, 8));
+        _mm512_set_epi64(b, a, b, a, b, a, b, a)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn wide([a, b, c, d]: &[[[u8; 16]; 2]; 4]) -> Wide {
+        [
+            [four_times(&a[0]), four_times(&a[1])],
+            [four_times(&b[0]), four_times(&b[1])],
+            [four_times(&c[0]), four_times(&c[1])],
+            [four_times(&d[0]), four_times(&d[1])],
+        ]
+    }
+
+    /// As in `avx2`.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn groups(pair: &[__m512i; 2], lower: __m512i, upper: __m512i) -> __m512i {
+        _mm512_or_si512(_mm512_shuffle_epi8(pair[0], lower), _mm512_shuffle_epi8(pair[1], upper))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn is(x: __m512i, byte: u8) -> u64 {
+        _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte as i8))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn within(x: __m512i, first: u8, last: u8) -> u64 {
+        let x = _mm512_sub_epi8(x, _mm512_set1_epi8(first as i8));
+        _mm512_cmple_epu8_mask(x, _mm512_set1_epi8((last - first) as i8))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut Planes, blocks: usize) {
+        let [first, second, third] = &literals.words.tables;
+        let (first, second, third) = (wide(first), wide(second), wide(third));
+        let anywhere = wide(&literals.anywhere.tables[0]);
+        let five = _mm512_set1_epi8(31);
+        let (offset, other) = (_mm512_set1_epi8(0x70), _mm512_set1_epi8(-128));
+        let all = _mm512_set1_epi8(-1);
+        for i in 0..blocks.min(BLOCKS) {
+            let window = window(bytes, i);
+            let x = load(window, 0);
+            let (mut one, mut two, mut three, mut free) = (all, all, all, all);
+            for place in 0..4 {
+                let lower = _mm512_add_epi8(_mm512_and_si512(load(window, place), five), offset);
+                let upper = _mm512_xor_si512(lower, other);
+                one = _mm512_and_si512(one, groups(&first[place], lower, upper));
+                two = _mm512_and_si512(two, groups(&second[place], lower, upper));
+                three = _mm512_and_si512(three, groups(&third[place], lower, upper));
+                free = _mm512_and_si512(free, groups(&anywhere[place], lower, upper));
+            }
+            let words = _mm512_or_si512(_mm512_or_si512(one, two), three);
+            out.literals[i] = _mm512_test_epi8_mask(words, words);
+            out.anywhere[i] = _mm512_test_epi8_mask(free, free);
+            out.digit[i] = within(x, b'0', b'9');
+            out.upper[i] = within(x, b'A', b'Z');
+            out.letter[i] = out.upper[i] | within(x, b'a', b'z');
+            out.dot[i] = is(x, b'.');
+            out.colon[i] = is(x, b':');
+            out.dash[i] = is(x, b'-');
+            out.space[i] = is(x, b' ');
+            out.plus[i] = is(x, b'+');
+            out.at[i] = is(x, b'@');
+            out.assign[i] = is(x, b'=') | is(x, b'>');
+            out.paren[i] = is(x, b')');
+            out.joint[i] = is(x, b'/') | is(x, b'_');
+            let marks = is(x, b'%') | is(x, b'&') | is(x, b'\\');
+            out.encoded[i] = marks | (_mm512_movepi8_mask(x) & !is(x, 0xFF));
         }
     }
 }
 
 mod plain {
-    use super::{Literals, Planes};
+    use super::{BLOCKS, Literals, Planes, window};
 
     #[inline(always)]
     fn bits(block: &[u8; 64], test: impl Fn(u8) -> bool) -> u64 {
@@ -176,25 +459,26 @@ mod plain {
         flags.as_chunks::<8>().0.iter().rev().fold(0, |out, flags| out << 8 | eight(flags))
     }
 
-    pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut [Planes]) {
-        for (i, out) in out.iter_mut().enumerate() {
-            let Some(window) = bytes.get(64 * i..).and_then(|rest| rest.first_chunk::<72>()) else { return };
+    pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut Planes, blocks: usize) {
+        for i in 0..blocks.min(BLOCKS) {
+            let window = window(bytes, i);
             let Some(block) = window.first_chunk::<64>() else { return };
-            *out = Planes {
-                digit: bits(block, |b| b.wrapping_sub(b'0') < 10),
-                upper: bits(block, |b| b.wrapping_sub(b'A') < 26),
-                letter: bits(block, |b| (b | 0x20).wrapping_sub(b'a') < 26),
-                dot: bits(block, |b| b == b'.'),
-                colon: bits(block, |b| b == b':'),
-                dash: bits(block, |b| b == b'-'),
-                space: bits(block, |b| b == b' '),
-                plus: bits(block, |b| b == b'+'),
-                at: bits(block, |b| b == b'@'),
-                assign: bits(block, |b| b == b'=' || b == b'>'),
-                paren: bits(block, |b| b == b')'),
-                encoded: bits(block, |b| matches!(b, b'%' | b'&' | b'\\' | 0x80..=0xFE)),
-                literals: literals.hits(window),
-            };
+            let literals = literals.hits(window);
+            out.digit[i] = bits(block, |b| b.wrapping_sub(b'0') < 10);
+            out.upper[i] = bits(block, |b| b.wrapping_sub(b'A') < 26);
+            out.letter[i] = bits(block, |b| (b | 0x20).wrapping_sub(b'a') < 26);
+            out.dot[i] = bits(block, |b| b == b'.');
+            out.colon[i] = bits(block, |b| b == b':');
+            out.dash[i] = bits(block, |b| b == b'-');
+            out.space[i] = bits(block, |b| b == b' ');
+            out.plus[i] = bits(block, |b| b == b'+');
+            out.at[i] = bits(block, |b| b == b'@');
+            out.assign[i] = bits(block, |b| b == b'=' || b == b'>');
+            out.paren[i] = bits(block, |b| b == b')');
+            out.joint[i] = bits(block, |b| b == b'/' || b == b'_');
+            out.encoded[i] = bits(block, |b| matches!(b, b'%' | b'&' | b'\\' | 0x80..=0xFE));
+            out.literals[i] = literals;
+            out.anywhere[i] = literals;
         }
     }
 }
@@ -203,36 +487,56 @@ mod plain {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::literals::Begins, *};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// Scenario: any bytes, with literals among them. Guarantee: the processor's registers and plain code
-        /// give the same bits, and neither misses a literal.
+        /// Scenario: any bytes, with literals among them. Guarantee: the processor's registers of every width
+        /// and plain code give the same bits, and none misses a literal.
         #[test]
         fn registers_and_plain_code_agree(
             mut bytes in prop::collection::vec(any::<u8>(), 200),
             places in prop::collection::vec((0usize..3, 0usize..180), 1..6),
         ) {
             let words: [&[u8]; 3] = [b"SG.", b"bearer ", b"://"];
-            let literals = Literals::new(words.iter().enumerate().map(|(i, word)| (word.to_vec(), i as u16)));
+            let begins = [Begins::Anywhere, Begins::AtWord, Begins::Anywhere];
+            let literals = Literals::new(
+                words.iter().zip(begins).enumerate().map(|(i, (word, at))| (word.to_vec(), i as u16, at)),
+            );
             let mut last = Vec::new();
             for (word, at) in places {
                 bytes[at..at + words[word].len()].copy_from_slice(words[word]);
                 last.push((word, at));
             }
             last.retain(|(word, at)| bytes[*at..].starts_with(words[*word]));
-            let (mut fast, mut slow) = ([Planes::default(); 2], [Planes::default(); 2]);
-            planes(&bytes, &literals, &mut fast);
-            plain::planes(&bytes, &literals, &mut slow);
-            for (_, at) in last.iter().filter(|(_, at)| *at < 128) {
-                prop_assert!(fast[at / 64].literals >> (at % 64) & 1 == 1);
-                prop_assert!(slow[at / 64].literals >> (at % 64) & 1 == 1);
+            let mut all = vec![Planes::default()];
+            plain::planes(&bytes, &literals, &mut all[0], 2);
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            {
+                if has_avx2() {
+                    all.push(Planes::default());
+                    // SAFETY: the processor has been asked.
+                    unsafe { avx2::planes(&bytes, &literals, &mut all[1], 2) };
+                }
+                if has_avx512() {
+                    all.push(Planes::default());
+                    // SAFETY: the processor has been asked.
+                    unsafe { avx512::planes(&bytes, &literals, &mut all[2], 2) };
+                }
             }
-            for (fast, slow) in fast.iter_mut().zip(&mut slow) {
-                (fast.literals, slow.literals) = (0, 0);
-                prop_assert_eq!(fast, slow);
+            for (word, at) in last.iter().filter(|(_, at)| *at < 128) {
+                for planes in &all {
+                    let plane = if *word == 1 { planes.literals } else { planes.anywhere };
+                    prop_assert!(plane[at / 64] >> (at % 64) & 1 == 1);
+                }
+            }
+            for planes in &mut all {
+                (planes.literals, planes.anywhere) = (Lanes::default(), Lanes::default());
+            }
+            for planes in &all[1..] {
+                prop_assert_eq!(planes, &all[0]);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::block::Planes;
+use super::block::{self, Lanes, Planes};
 
 /// A necessary shape of a rule's matches. The closed set that a pack can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -23,8 +23,10 @@ pub enum Shape {
     Card,
     /// `+` and a digit.
     Plus,
-    /// 3, 3 and 3 digits with single separators, or 3 digits in parentheses.
+    /// 3, 3 and 4 digits with single separators, or 3 digits in parentheses.
     Triples,
+    /// 3, 3 and 3 digits with single separators, and `-`.
+    Dashed,
     /// Two upper-case letters and two digits, not after a word character.
     Iban,
     /// A run of 12 or more letters and digits behind `_` or `-`, of both cases and with digits in it.
@@ -37,7 +39,7 @@ pub enum Shape {
 
 impl Shape {
     /// How many shapes there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
     /// All shapes, in the order of their numbers.
     pub const ALL: [Shape; Shape::COUNT] = [
         Shape::At,
@@ -48,6 +50,7 @@ impl Shape {
         Shape::Card,
         Shape::Plus,
         Shape::Triples,
+        Shape::Dashed,
         Shape::Iban,
         Shape::Token,
         Shape::Lettered,
@@ -66,6 +69,7 @@ impl Shape {
             Shape::Card => 37,
             Shape::Plus => 1,
             Shape::Triples => 16,
+            Shape::Dashed => 11,
             Shape::Iban => 3,
             Shape::Token => 256,
             Shape::Lettered => 11,
@@ -75,8 +79,7 @@ impl Shape {
 }
 
 impl Shape {
-    /// A closer look at the hit at `at`, still far cheaper than an automaton: false if no match has its
-    /// last hit there.
+    /// A closer look at the hit at `at`: false if no match has its last hit there.
     #[inline]
     pub(super) fn plausible(self, text: &[u8], at: usize) -> bool {
         let next = text.get(at + 1).copied().unwrap_or(0);
@@ -121,136 +124,271 @@ impl Shape {
                     if text.get(at) == Some(&b'-') { next } else { text.get(at).copied().unwrap_or(0) };
                 letter.is_ascii_alphabetic() && matches!(digits.count(), 7 | 8)
             }
-            Shape::Triples => text.get(at) == Some(&b')') || next.is_ascii_digit() || next == b'-',
+            // Hexadecimal digits, four at most, between this colon and the two before it.
+            Shape::Ipv6 => {
+                let mut rest = &text[..at.min(text.len())];
+                (0..2).all(|_| {
+                    let group = rest.iter().rev().take(5).take_while(|b| b.is_ascii_hexdigit()).count();
+                    rest = &rest[..rest.len() - group];
+                    group < 5 && rest.split_off_last() == Some(&b':')
+                })
+            }
+            // Pairs of hexadecimal digits before each separator, or four digits before the second dot.
+            Shape::Mac => {
+                let hex = |from: usize, n: usize| {
+                    let start = at.checked_sub(from);
+                    start.is_some_and(|start| text[start..start + n].iter().all(u8::is_ascii_hexdigit))
+                };
+                match text.get(at) {
+                    Some(b'.') => hex(4, 4) && hex(9, 4),
+                    _ => next.is_ascii_hexdigit() && (1..=5).all(|pair| hex(3 * pair - 1, 2)),
+                }
+            }
+            // Eleven more upper-case letters and digits, with single spaces.
+            Shape::Iban => {
+                let mut count = 0;
+                let mut spaced = false;
+                for byte in text[at.min(text.len())..].iter().skip(1) {
+                    match byte {
+                        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => (count, spaced) = (count + 1, false),
+                        b' ' | b'-' if !spaced => spaced = true,
+                        _ => break,
+                    }
+                    if count == 11 {
+                        return true;
+                    }
+                }
+                false
+            }
+            Shape::Triples => match text.get(at) {
+                Some(b')') => at >= 4 && text[at - 4] == b'(',
+                _ => next.is_ascii_digit(),
+            },
             _ => true,
         }
     }
 }
 
-/// Where in a block of 64 bytes something may be: one bit a byte.
-#[derive(Debug, Clone, Copy, Default)]
+/// Where in each of [`BLOCKS`](block::BLOCKS) blocks of 64 bytes something may be: one bit a byte.
+#[derive(Debug, Default)]
 pub(super) struct Hits {
-    pub shapes: [u64; Shape::COUNT],
+    pub shapes: [Lanes; Shape::COUNT],
+    /// Which shapes have a hit at all: one bit each.
+    pub present: Lanes,
     /// `:`, `=` or `>` that may stand between a key and its value.
-    pub separators: u64,
+    pub separators: Lanes,
     /// Behind a run of 12 or more letters and digits: text in base64 or hexadecimal may end there.
-    pub runs: u64,
-    /// Bytes that say that something is encoded: `%`, `&`, `\`, or not ASCII.
-    pub encoded: u64,
+    pub runs: Lanes,
+    /// Where a literal may start.
+    pub literals: Lanes,
 }
 
-/// The streams of the block before, so that shapes reach over its edge.
-#[derive(Debug, Clone, Default)]
+/// A bit stream: some blocks, and the one before each of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stream {
+    here: Lanes,
+    before: Lanes,
+}
+
+impl Stream {
+    #[inline(always)]
+    fn new(here: Lanes, carry: &mut u64) -> Stream {
+        Stream { here, before: here.before(carry) }
+    }
+
+    /// Moved by `n` bytes towards the end.
+    #[inline(always)]
+    fn after(&self, n: u32) -> Lanes {
+        self.here.moved(self.before, n)
+    }
+
+    /// [`Stream::after`] for every distance from `first` to `last`, together.
+    #[inline(always)]
+    fn within(&self, first: u32, last: u32) -> Lanes {
+        let mut out = self.after(first);
+        for n in first + 1..=last {
+            out = out | self.after(n);
+        }
+        out
+    }
+
+    /// Here and at four places before, 3 bytes apart.
+    #[inline(always)]
+    fn five(&self) -> Lanes {
+        self.here & self.after(3) & self.after(6) & self.after(9) & self.after(12)
+    }
+
+    /// Block `i` in the high half, the one before it in the low half.
+    #[inline]
+    fn two(&self, i: usize) -> u128 {
+        u128::from(self.here[i]) << 64 | u128::from(self.before[i])
+    }
+}
+
+/// The streams of a few blocks, and what carries over from those before, so that shapes reach over an edge.
+#[derive(Debug, Default)]
 pub(super) struct Streams {
-    prev: [u64; 19],
+    pub hits: Hits,
+    word: Stream,
+    upper: Stream,
+    digit: Stream,
+    mark: Stream,
+    carry: [u64; 21],
+}
+
+/// A run of letters and digits, seen from its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// How long it is, in bytes.
+    pub len: usize,
+    pub upper: bool,
+    pub lower: bool,
+    pub digit: bool,
+}
+
+impl Run {
+    /// The run before place `at` of `text`, byte for byte.
+    pub fn plain(text: &[u8], at: usize) -> Run {
+        let len = text[..at].iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
+        let has = |test: fn(&u8) -> bool| text[at - len..at].iter().any(test);
+        Run {
+            len,
+            upper: has(u8::is_ascii_uppercase),
+            lower: has(u8::is_ascii_lowercase),
+            digit: has(u8::is_ascii_digit),
+        }
+    }
 }
 
 impl Streams {
-    /// `cur` with the block before it, moved by `n` bytes towards the end.
-    #[inline(always)]
-    fn after<const SLOT: usize>(&self, cur: u64, n: u32) -> u64 {
-        (cur << n) | (self.prev[SLOT] >> (64 - n))
+    /// Forgets the blocks before.
+    pub fn clear(&mut self) {
+        self.carry = Default::default();
     }
 
-    /// Looks at the planes of the next 64 bytes.
+    /// Goes on to the next blocks.
+    #[inline]
+    pub fn next(&mut self, planes: &Planes) {
+        #[cfg(target_arch = "x86_64")]
+        if block::has_avx512() {
+            // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
+            #[allow(unsafe_code)]
+            return unsafe { self.next_avx512(planes) };
+        } else if block::has_avx2() {
+            // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
+            #[allow(unsafe_code)]
+            return unsafe { self.next_avx2(planes) };
+        }
+        self.next_plain(planes);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn next_avx512(&mut self, planes: &Planes) {
+        self.next_plain(planes);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn next_avx2(&mut self, planes: &Planes) {
+        self.next_plain(planes);
+    }
+
+    /// The same for all: what the compiler makes of it differs.
     #[inline(always)]
-    pub fn next(&mut self, planes: &Planes) -> Hits {
-        const D: usize = 0;
-        const DOT: usize = 1;
-        const COLON: usize = 2;
-        const DASH: usize = 3;
-        const SEP: usize = 4;
-        const UPPER: usize = 5;
-        const WORD: usize = 6;
-        const PLUS: usize = 7;
-        const EDOT: usize = 8;
-        const E1: usize = 9;
-        const E2: usize = 10;
-        const T1: usize = 11;
-        const T2: usize = 12;
-        const T4: usize = 13;
-        const K2: usize = 14;
-        const T13: usize = 15;
-        const W2: usize = 16;
-        const W4: usize = 17;
-        const W12: usize = 18;
+    fn next_plain(&mut self, planes: &Planes) {
+        let Planes { letter, dot, colon, dash, space, plus, at, assign, paren, joint, .. } = *planes;
+        let Streams { hits, carry, .. } = self;
+        let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20] = carry;
+        let d = Stream::new(planes.digit, c0);
+        let upper = Stream::new(planes.upper, c1);
+        let word = Stream::new(planes.digit | letter, c2);
+        let mark = Stream::new(plus | dash | joint, c3);
+        let dots = Stream::new(dot, c4);
+        let colons = Stream::new(colon, c5);
+        let dashes = Stream::new(dash, c6);
+        let pluses = Stream::new(plus, c7);
+        let sep = Stream::new(dash | space | dot, c8);
+        let (d1, d2, d3) = (d.after(1), d.after(2), d.after(3));
+        let (w1, w4) = (word.after(1), word.after(4));
 
-        let Planes { digit: d, upper, letter, dot, colon, dash, space, plus, at, assign, paren, .. } =
-            *planes;
-        let word = d | letter;
-        let sep = dash | space | dot;
-
-        let d1 = self.after::<D>(d, 1);
-        let d2 = self.after::<D>(d, 2);
-        let d3 = self.after::<D>(d, 3);
-        let mut hits = Hits { encoded: planes.encoded, ..Hits::default() };
+        hits.literals = planes.literals & word.here & !w1 | planes.anywhere;
+        hits.separators = colon & !d1 | assign;
         hits.shapes[Shape::At as usize] = at;
+        hits.shapes[Shape::Plus as usize] = d.here & pluses.after(1);
 
-        // digit dot digit, three times, 2 to 4 bytes apart
-        let edot = dot & d1;
-        let e1 = d & self.after::<EDOT>(edot, 1);
-        let near = |s: &Self, e, slot: usize| {
-            let p = s.prev[slot];
-            (e << 2) | (p >> 62) | (e << 3) | (p >> 61) | (e << 4) | (p >> 60)
-        };
-        let e2 = e1 & near(self, e1, E1);
-        hits.shapes[Shape::Ipv4 as usize] = e2 & near(self, e2, E2);
+        // Digit, dot, digit three times, 2 to 4 bytes apart.
+        let edot = Stream::new(dot & d1, c9);
+        let e1 = Stream::new(d.here & edot.after(1), c10);
+        let e2 = Stream::new(e1.here & e1.within(2, 4), c11);
+        hits.shapes[Shape::Ipv4 as usize] = e2.here & e2.within(2, 4);
 
-        let within5 = |s: &Self, c: u64, slot: usize| {
-            let p = s.prev[slot];
-            (1..=5).fold(0, |out, n| out | (c << n) | (p >> (64 - n)))
-        };
-        let k2 = colon & within5(self, colon, COLON);
-        hits.shapes[Shape::Ipv6 as usize] = k2 & within5(self, k2, K2);
+        let k2 = Stream::new(colon & colons.within(1, 5), c12);
+        hits.shapes[Shape::Ipv6 as usize] = k2.here & k2.within(1, 5);
 
-        let w = |n| self.after::<WORD>(word, n);
-        let four = w(1) & w(2) & w(3) & w(4);
-        let c3 = self.after::<COLON>(colon, 3) & self.after::<COLON>(colon, 6);
-        let c12 = self.after::<COLON>(colon, 9) & self.after::<COLON>(colon, 12);
-        let m3 = self.after::<DASH>(dash, 3) & self.after::<DASH>(dash, 6);
-        let m12 = self.after::<DASH>(dash, 9) & self.after::<DASH>(dash, 12);
-        hits.shapes[Shape::Mac as usize] =
-            (colon & c3 & c12) | (dash & m3 & m12) | (dot & self.after::<DOT>(dot, 5) & four);
+        // Five separators 3 bytes apart, or two dots with 4 letters or digits between them.
+        let dotted = dot & dots.after(5) & w1 & word.after(2) & word.after(3) & w4;
+        hits.shapes[Shape::Mac as usize] = colons.five() | dashes.five() | dotted;
 
-        // 3 digits, a separator: seen from n bytes later
-        let s = |n| self.after::<SEP>(sep, n);
-        let dd = |n| self.after::<D>(d, n);
-        let two = d & d1;
-        let tail3 = two & d2;
-        hits.shapes[Shape::Ssn as usize] = tail3 & d3 & s(4) & dd(5) & dd(6) & s(7) & dd(8) & dd(9) & dd(10);
-        let round = paren & d1 & d2 & d3;
-        hits.shapes[Shape::Triples as usize] =
-            (tail3 & s(3) & dd(4) & dd(5) & dd(6) & s(7) & dd(8) & dd(9) & dd(10)) | round;
-
-        // 13 of digits and single separators, and the run of digits has just ended
-        let t1 = d | ((dash | space | plus) & d1);
-        let t2 = t1 & self.after::<T1>(t1, 1);
-        let t4 = t2 & self.after::<T2>(t2, 2);
-        let t8 = t4 & self.after::<T4>(t4, 4);
-        let t12 = t8 & self.after::<T4>(t4, 8);
-        let t13 = t12 & self.after::<T1>(t1, 12);
-        hits.shapes[Shape::Card as usize] = self.after::<T13>(t13, 1) & d1 & !d;
-
-        hits.shapes[Shape::Plus as usize] = d & self.after::<PLUS>(plus, 1);
-        hits.shapes[Shape::Iban as usize] = two
-            & self.after::<UPPER>(upper, 2)
-            & self.after::<UPPER>(upper, 3)
-            & !self.after::<WORD>(word, 4);
-        hits.separators = (colon & !d1) | assign;
-
-        // 12 letters and digits, and the run has just ended
-        let w2 = word & w(1);
-        let w4 = w2 & self.after::<W2>(w2, 2);
-        let w8 = w4 & self.after::<W4>(w4, 4);
-        let w12 = w8 & self.after::<W4>(w4, 8);
-        hits.runs = self.after::<W12>(w12, 1) & !word;
+        // 3 digits, a separator: seen from some bytes later.
+        let two = d.here & d1;
+        let three = two & d2;
+        let six = d.after(5) & d.after(6);
+        let last = sep.after(7) & d.after(8) & d.after(9) & d.after(10);
+        hits.shapes[Shape::Ssn as usize] = three & d3 & sep.after(4) & six & last;
+        let triples = Stream::new(three & sep.after(3) & d.after(4) & six & last, c20);
+        hits.shapes[Shape::Triples as usize] = triples.here | paren & d1 & d2 & d3;
+        hits.shapes[Shape::Dashed as usize] = dash & triples.after(1);
         hits.shapes[Shape::Lettered as usize] =
-            !d & d1 & d2 & d3 & dd(4) & dd(5) & dd(6) & dd(7) & (letter | dash);
+            !d.here & d1 & d2 & d3 & d.after(4) & six & d.after(7) & (letter | dash);
+        hits.shapes[Shape::Iban as usize] = two & upper.after(2) & upper.after(3) & !w4;
+
+        // 13 of digits and single separators, and the run of digits has just ended.
+        let t1 = Stream::new(d.here | (dash | space | plus) & d1, c13);
+        let t2 = Stream::new(t1.here & t1.after(1), c14);
+        let t4 = Stream::new(t2.here & t2.after(2), c15);
+        let t13 = Stream::new(t4.here & t4.after(4) & t4.after(8) & t1.after(12), c16);
+        hits.shapes[Shape::Card as usize] = t13.after(1) & d1 & !d.here;
+
+        // 12 letters and digits, and the run has just ended.
+        let w2 = Stream::new(word.here & w1, c17);
+        let w4 = Stream::new(w2.here & w2.after(2), c18);
+        let w12 = Stream::new(w4.here & w4.after(4) & w4.after(8), c19);
+        hits.runs = w12.after(1) & !word.here;
         hits.shapes[Shape::Token as usize] = hits.runs;
         hits.shapes[Shape::Run as usize] = hits.runs;
 
-        self.prev =
-            [d, dot, colon, dash, sep, upper, word, plus, edot, e1, e2, t1, t2, t4, k2, t13, w2, w4, w12];
-        hits
+        hits.present = Lanes::default();
+        for (shape, lanes) in hits.shapes.iter().enumerate() {
+            hits.present = hits.present | lanes.any(shape);
+        }
+        (self.word, self.upper, self.digit, self.mark) = (word, upper, d, mark);
+    }
+
+    /// The run that ends before place `at` of block `i`, which begins at `base` of `arena`.
+    #[inline]
+    pub fn run(&self, i: usize, arena: &[u8], base: usize, at: usize) -> Run {
+        let below = (1u128 << (64 + at)) - 1;
+        let start = 128 - (!self.word.two(i) & below).leading_zeros() as usize;
+        if start == 0 {
+            return Run::plain(arena, base + at);
+        }
+        let run = below & (u128::MAX << start);
+        let (upper, digit) = (self.upper.two(i) & run, self.digit.two(i) & run);
+        Run {
+            len: 64 + at - start,
+            upper: upper != 0,
+            lower: run & !upper & !digit != 0,
+            digit: digit != 0,
+        }
+    }
+
+    /// How many letters, digits and marks of base64 stand before place `at` of block `i`, if they don't go far
+    /// back.
+    #[inline]
+    pub fn token(&self, i: usize, at: usize) -> Option<usize> {
+        let below = (1u128 << (64 + at)) - 1;
+        let start = 128 - (!(self.word.two(i) | self.mark.two(i)) & below).leading_zeros() as usize;
+        (start > 0).then_some(64 + at - start)
     }
 }

@@ -80,15 +80,26 @@ const NONE: u16 = u16::MAX;
 pub(super) struct Names {
     /// Normalised name to rule, and whether the whole last segment must be this name.
     names: HashMap<Box<[u8]>, (u16, bool), foldhash::fast::FixedState>,
-    /// The last three letters of every name.
+    /// Fingerprints of how names end: the last 6, 4 or 3 letters and digits, as many as the name has.
     tails: Vec<u64>,
+    /// Fingerprints of names' last four letters and digits: what most other keys don't end in.
+    ends: Vec<u64>,
     /// The types, as they stand in what took a value's place: `[SECRET_TOKEN]` is no key.
     kinds: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
 }
 
-fn tail_slot(tail: [u8; 3]) -> usize {
-    let three = u32::from_le_bytes([tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20, 0]);
-    (three.wrapping_mul(0x9E37_79B1) >> 18) as usize
+/// The slot of a name's last four letters or digits.
+fn end_slot(last: u32) -> usize {
+    ((last | 0x2020_2020).wrapping_mul(0x9E37_79B1) >> 17) as usize
+}
+
+/// How many letters of a name's end are looked at.
+const TAILS: [u32; 3] = [6, 4, 3];
+
+/// The slot of a name's last `len` letters, the last one in the highest byte of `tail`.
+fn tail_slot(tail: u64, len: u32) -> usize {
+    let tail = (tail | 0x2020_2020_2020_2020) >> (64 - 8 * len);
+    (tail.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49) as usize
 }
 
 /// A key's lower-case letters and digits, and where its words begin.
@@ -125,10 +136,22 @@ impl Names {
         let exact = name.starts_with('=');
         let normal = normalise(name.as_bytes());
         let text = &normal.text[..normal.len];
-        if let Some(tail) = text.last_chunk::<3>() {
-            self.tails.resize(256, 0);
-            let slot = tail_slot(*tail);
+        if let Some(len) = TAILS.into_iter().find(|len| text.len() >= *len as usize) {
+            self.tails.resize(512, 0);
+            let tail = text.iter().fold(0, |tail, byte| tail >> 8 | u64::from(*byte) << 56);
+            let slot = tail_slot(tail, len);
             self.tails[slot >> 6] |= 1 << (slot & 63);
+        }
+        self.ends.resize(512, 0);
+        let mut add = |last: u32| {
+            let slot = end_slot(last);
+            self.ends[slot >> 6] |= 1 << (slot & 63);
+        };
+        match text {
+            // Any letter or digit may stand before a name of three.
+            [a, b, c] => (0x20..0x80).for_each(|any| add(u32::from_le_bytes([any, *a, *b, *c]))),
+            [.., a, b, c, d] => add(u32::from_le_bytes([*a, *b, *c, *d])),
+            _ => {}
         }
         self.names.entry(text.into()).or_insert((rule, exact));
     }
@@ -170,17 +193,40 @@ impl Names {
         None
     }
 
-    /// A cheap test on the last bytes: `key` may be a name. A separator inside them says yes.
-    fn tail(&self, key: &[u8]) -> bool {
-        match key.last_chunk::<3>() {
-            _ if self.tails.is_empty() => false,
-            Some(tail) if tail.iter().all(u8::is_ascii_alphanumeric) => {
-                let slot = tail_slot(*tail);
-                self.tails[slot >> 6] >> (slot & 63) & 1 != 0
+    /// A glance at the four bytes before the separator at `at`, or before the quote before it: false if no name
+    /// ends there.
+    #[inline(always)]
+    pub fn may_end(&self, text: &[u8], at: usize) -> bool {
+        let end = at - usize::from(at > 0 && text[at - 1] == b'"');
+        match text[..end].last_chunk::<4>() {
+            Some(last) if last.iter().all(u8::is_ascii_alphanumeric) => {
+                let slot = end_slot(u32::from_le_bytes(*last));
+                self.ends.get(slot >> 6).is_some_and(|ends| ends >> (slot & 63) & 1 != 0)
             }
-            Some(_) => key.len() > 3,
-            None => false,
+            _ => end > 2,
         }
+    }
+
+    /// A cheap test on the last bytes: `key` may be a name.
+    fn tail(&self, key: &[u8]) -> bool {
+        if self.tails.is_empty() {
+            return false;
+        }
+        let (mut tail, mut letters) = (0u64, 0u32);
+        for byte in key.iter().rev().take(12) {
+            // Whatever stands between the words of a name is passed over.
+            if byte.is_ascii_alphanumeric() {
+                tail |= u64::from(*byte) << (56 - 8 * letters);
+                letters += 1;
+                if letters == TAILS[0] {
+                    break;
+                }
+            }
+        }
+        TAILS.into_iter().filter(|len| letters >= *len).any(|len| {
+            let slot = tail_slot(tail, len);
+            self.tails[slot >> 6] >> (slot & 63) & 1 != 0
+        })
     }
 
     /// The key before the separator at `at` of `text`, and its rule. In sentences and tables a key has spaces
@@ -220,9 +266,10 @@ impl Names {
             }
             start = more;
         }
-        let whole = self.look_up(&head[start..]).map(|(rule, _)| rule);
+        let alone = self.look_up(&head[last..]).map(|(rule, _)| rule);
+        let whole = if start == last { alone } else { self.look_up(&head[start..]).map(|(rule, _)| rule) };
         // What the last word says by itself needs no sentence around it: `user password: hunter`.
-        let (rule, worded) = match self.look_up(&head[last..]).map(|(rule, _)| rule) {
+        let (rule, worded) = match alone {
             _ if whole == Some(NONE) => return None,
             Some(rule) if rule != NONE => (rule, false),
             _ => (whole?, true),

@@ -1,111 +1,152 @@
 //! Literals of all rules in one pass: four folded bytes at every place against a table of fingerprints.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
-use super::block::Nibbles;
+use super::block::Groups;
 
 /// The shortest literal that a rule may start with, in bytes.
 pub(super) const SHORTEST: usize = 3;
 
+/// How a rule's matches begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// Never inside a word: no letter or digit stands before a letter or digit that a match starts with.
+    AtWord,
+    /// Anywhere.
+    Anywhere,
+}
+
 /// All literals of all rules.
 #[derive(Debug)]
 pub(super) struct Literals {
-    table: Box<[u64; 1024]>,
-    pub(super) nibbles: Nibbles,
-    /// By the first four folded bytes.
-    by_four: HashMap<u32, Vec<u16>, foldhash::fast::FixedState>,
+    /// Fingerprints of the first four bytes, and of the first three of literals that have no more.
+    fours: Box<[u64; 1024]>,
+    threes: Box<[u64; 1024]>,
+    /// Of literals that begin at a word, and of those that begin anywhere.
+    pub(super) words: Groups<3>,
+    pub(super) anywhere: Groups<1>,
+    /// By the first four folded bytes: where their entries are.
+    by_four: HashMap<u32, Range<u16>, foldhash::fast::FixedState>,
     /// By the first three, where the literal has no more.
-    by_three: HashMap<u32, Vec<u16>, foldhash::fast::FixedState>,
-    /// Lower-case text and rule.
-    entries: Vec<(Vec<u8>, u16)>,
+    by_three: HashMap<u32, Range<u16>, foldhash::fast::FixedState>,
+    /// Literals in order, so that those with the same beginning are neighbours.
+    entries: Vec<Entry>,
+}
+
+/// A literal and whose it is.
+#[derive(Debug)]
+struct Entry {
+    /// In lower case.
+    text: Box<[u8]>,
+    rule: u16,
 }
 
 const FOLD: u32 = 0x2020_2020;
+
+/// The first bytes of a literal or a text of so many bytes, as they are looked up: four, or three.
+#[inline(always)]
+fn folded(start: [u8; 4], len: usize) -> u32 {
+    (u32::from_le_bytes(start) | FOLD) & if len > 3 { u32::MAX } else { 0xFF_FFFF }
+}
 
 #[inline(always)]
 fn slot(four: u32) -> u32 {
     four.wrapping_mul(0x9E37_79B1) >> 16
 }
 
+#[inline(always)]
+fn is_in(table: &[u64; 1024], key: u32) -> bool {
+    let s = slot(key);
+    table[((s >> 6) & 1023) as usize] >> (s & 63) & 1 != 0
+}
+
+fn enter(table: &mut [u64; 1024], key: u32) {
+    let s = slot(key);
+    table[((s >> 6) & 1023) as usize] |= 1 << (s & 63);
+}
+
 impl Literals {
-    /// A table of `(literal, rule)`; every literal has [`SHORTEST`] bytes or more.
-    pub fn new(literals: impl IntoIterator<Item = (Vec<u8>, u16)>) -> Self {
+    /// A table of `(literal, rule, where it may begin)`; every literal has [`SHORTEST`] bytes or more.
+    pub fn new(literals: impl IntoIterator<Item = (Vec<u8>, u16, Begins)>) -> Self {
         let mut out = Literals {
-            table: Box::new([0; 1024]),
-            nibbles: Nibbles::default(),
+            fours: Box::new([0; 1024]),
+            threes: Box::new([0; 1024]),
+            words: Groups::default(),
+            anywhere: Groups::default(),
             by_four: HashMap::default(),
             by_three: HashMap::default(),
             entries: Vec::new(),
         };
-        for (mut text, rule) in literals {
-            text.make_ascii_lowercase();
+        let (mut words, mut anywhere) = (Vec::new(), Vec::new());
+        let mut literals: Vec<_> = literals.into_iter().collect();
+        literals.iter_mut().for_each(|(text, ..)| text.make_ascii_lowercase());
+        literals.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        for (text, rule, begins) in literals {
             let index = out.entries.len() as u16;
-            let mut set = |four: u32| {
-                let s = slot(four | FOLD);
-                out.table[(s >> 6) as usize] |= 1 << (s & 63);
+            let (map, table, start) = match text[..] {
+                [a, b, c] => (&mut out.by_three, &mut out.threes, [a, b, c, 0]),
+                _ => (&mut out.by_four, &mut out.fours, text.first_chunk().copied().unwrap_or_default()),
             };
-            if let Some(first) = text.first_chunk::<4>() {
-                let four = u32::from_le_bytes(*first) | FOLD;
-                set(four);
-                out.by_four.entry(four).or_default().push(index);
-            } else if let [a, b, c] = text[..] {
-                let three = u32::from_le_bytes([a, b, c, 0]) | (FOLD >> 8);
-                (0..=255u32).for_each(|last| set(three | (last << 24)));
-                out.by_three.entry(three).or_default().push(index);
-            }
-            out.entries.push((text, rule));
+            let start = folded(start, text.len());
+            enter(table, start);
+            map.entry(start).or_insert(index..index).end = index + 1;
+            let start = [0, 1, 2, 3].map(|i| text.get(i).copied());
+            let word = text.first().is_some_and(u8::is_ascii_alphanumeric);
+            if begins == Begins::AtWord && word { &mut words } else { &mut anywhere }.push(start);
+            out.entries.push(Entry { text: text.into(), rule });
         }
-        let mut starts: Vec<_> =
-            out.entries.iter().map(|(text, _)| [0, 1, 2, 3].map(|i| text.get(i).map(|b| b | 0x20))).collect();
-        starts.sort_unstable();
-        starts.dedup();
-        out.nibbles = Nibbles::new(&starts);
+        out.words = Groups::new(words);
+        out.anywhere = Groups::new(anywhere);
         out
     }
 
-    /// Which of the 64 places from `at` may start a literal. `arena` has 8 bytes or more behind them.
+    /// Which of the first 64 places of `window` may start a literal: the plain path, which doesn't ask where
+    /// it may begin.
     #[inline(always)]
     pub fn hits(&self, window: &[u8; 72]) -> u64 {
-        let mut out = 0u64;
-        for step in 0..16 {
-            let at = step * 4;
-            let mut eight = [0; 8];
-            eight.copy_from_slice(&window[at..at + 8]);
-            let x = u64::from_le_bytes(eight) | 0x2020_2020_2020_2020;
-            let mut four = 0;
-            for k in 0..4 {
-                let s = slot((x >> (8 * k)) as u32);
-                four |= ((self.table[((s >> 6) & 1023) as usize] >> (s & 63)) & 1) << k;
-            }
-            out |= four << at;
-        }
-        out
+        self.sift(window, u64::MAX)
     }
 
-    /// Whether a literal may start with these bytes; of what `hits` says, this denies nearly all that is wrong.
     #[inline(always)]
-    pub fn may(&self, four: [u8; 4]) -> bool {
-        let s = slot(u32::from_le_bytes(four) | FOLD);
-        self.table[((s >> 6) & 1023) as usize] >> (s & 63) & 1 != 0
+    fn may(&self, four: [u8; 4]) -> bool {
+        is_in(&self.fours, folded(four, 4)) | is_in(&self.threes, folded(four, 3))
+    }
+
+    /// Those of the places `bits` of `window` where a literal may start; of what the planes say, this denies
+    /// nearly all that is wrong.
+    #[inline(always)]
+    pub fn sift(&self, window: &[u8; 72], mut bits: u64) -> u64 {
+        let mut out = 0;
+        while bits != 0 {
+            let at = bits.trailing_zeros() as usize;
+            let four = window[at..at + 4].first_chunk().copied().unwrap_or_default();
+            out |= u64::from(self.may(four)) << at;
+            bits &= bits - 1;
+        }
+        out
     }
 
     /// Calls `found` with the rule of each literal that stands at the start of `text`.
     pub fn at(&self, text: &[u8], mut found: impl FnMut(u16)) {
-        let Some(first) = text.first_chunk::<3>() else { return };
-        let s = slot(
-            u32::from_le_bytes([first[0], first[1], first[2], text.get(3).copied().unwrap_or(0)]) | FOLD,
-        );
-        if self.table[((s >> 6) & 1023) as usize] >> (s & 63) & 1 == 0 {
-            return;
-        }
-        let three = u32::from_le_bytes([first[0], first[1], first[2], 0]) | (FOLD >> 8);
-        let long =
-            text.first_chunk::<4>().and_then(|first| self.by_four.get(&(u32::from_le_bytes(*first) | FOLD)));
-        for index in self.by_three.get(&three).into_iter().chain(long).flatten() {
-            let (literal, rule) = &self.entries[usize::from(*index)];
-            if text.len() >= literal.len() && text[..literal.len()].eq_ignore_ascii_case(literal) {
-                found(*rule);
+        let start = match *text {
+            [a, b, c] => [a, b, c, 0],
+            [a, b, c, d, ..] => [a, b, c, d],
+            _ => return,
+        };
+        let (four, three) = (folded(start, text.len()), folded(start, 3));
+        let mut each = |entries: &Range<u16>| {
+            for entry in &self.entries[usize::from(entries.start)..usize::from(entries.end)] {
+                let here = text.get(..entry.text.len());
+                if here.is_some_and(|here| here.eq_ignore_ascii_case(&entry.text)) {
+                    found(entry.rule);
+                }
             }
+        };
+        if is_in(&self.threes, three) {
+            self.by_three.get(&three).into_iter().for_each(&mut each);
+        }
+        if text.len() > 3 && is_in(&self.fours, four) {
+            self.by_four.get(&four).into_iter().for_each(&mut each);
         }
     }
 }

@@ -71,6 +71,11 @@ pub(crate) struct Engine {
     kinds: Vec<String>,
     literals: Literals,
     by_shape: [Vec<u16>; Shape::COUNT],
+    /// The shapes that have rules, one bit each; without those of runs, which have a turn of their own.
+    shapes: u64,
+    /// For each byte that a run of letters and digits may begin with: how long it must be for a rule of runs,
+    /// one bit a length, the last one for all that are longer.
+    runs: Box<[u128; 256]>,
     unfiltered: Vec<u16>,
     names: Names,
     ignored: HashSet<String>,
@@ -172,6 +177,8 @@ impl Scrubber {
             kinds: Vec::new(),
             literals: Literals::new([]),
             by_shape: Default::default(),
+            shapes: 0,
+            runs: Box::new([0; 256]),
             unfiltered: Vec::new(),
             names: Names::default(),
             ignored: settings.ignore_keys.iter().map(|k| k.to_ascii_lowercase()).collect(),
@@ -326,8 +333,19 @@ impl Engine {
         let mut literals = Vec::new();
         for (i, rule) in self.rules.iter().enumerate() {
             match &rule.filter {
-                Filter::Literals(list) => literals.extend(list.iter().map(|l| (l.clone(), i as u16))),
-                Filter::Shape(shape) => self.by_shape[*shape as usize].push(i as u16),
+                Filter::Literals(list) => {
+                    literals.extend(list.iter().map(|l| (l.clone(), i as u16, rule.begins)));
+                }
+                Filter::Shape(shape) => {
+                    self.by_shape[*shape as usize].push(i as u16);
+                    if !matches!(shape, Shape::Token | Shape::Run) {
+                        self.shapes |= 1 << *shape as u64;
+                    }
+                    for byte in (0..=255u8).filter(|b| *shape == Shape::Run && rule.may_begin(&[*b])) {
+                        let lengths = rule.shortest.min(127)..=rule.longest.min(127);
+                        self.runs[usize::from(byte)] |= lengths.fold(0, |all, len| all | 1u128 << len);
+                    }
+                }
                 Filter::None => self.unfiltered.push(i as u16),
             }
         }

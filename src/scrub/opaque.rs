@@ -1,33 +1,59 @@
 //! Text in base64 or hexadecimal: what was encoded is looked into as if it stood there plainly.
 
-use std::ops::Range;
-
 /// Runs of letters and digits shorter than this are words.
-pub(super) const RUN: u32 = 12;
+pub(super) const RUN: usize = 12;
 
-/// The letters, digits and marks of both alphabets around place `at`.
-pub(super) fn token(text: &[u8], at: usize) -> Range<usize> {
-    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'_' | b'-');
-    let start = text[..at].iter().rposition(|b| !part(b)).map_or(0, |before| before + 1);
-    start..at + text[at..].iter().take_while(|b| part(b)).count()
+/// Whether this is a letter, a digit or a mark of base64 in either alphabet.
+pub(super) fn is_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
-/// Where the encoded text of a token stands, its padding included; what it means is added to `out`. None if
-/// it means nothing that a person could read.
-pub(super) fn decode(text: &[u8], token: Range<usize>, out: &mut Vec<u8>) -> Option<(usize, usize)> {
-    let Range { start, end: stop } = token;
-    let token = &text[start..stop];
-    let mark = out.len();
-    if let Some(skipped) = hex(token, out) {
-        return Some((start + skipped, stop));
+/// Whether what begins so could be text in base64: a glance at its first [`RUN`] letters.
+#[inline]
+pub(super) fn like_base64(token: &[u8]) -> bool {
+    let Some(head) = token.first_chunk::<RUN>() else { return false };
+    let mut text = [0; RUN / 4 * 3];
+    for (group, bytes) in head.as_chunks::<4>().0.iter().zip(text.as_chunks_mut::<3>().0) {
+        if group_of_base64(group, bytes).is_none() {
+            return false;
+        }
     }
-    out.truncate(mark);
-    let padding = text[stop..].iter().take(2).take_while(|b| **b == b'=').count();
-    if base64(token, out) {
-        return Some((start, stop + padding));
+    std::str::from_utf8(&text).map_or_else(|e| e.error_len().is_none(), |_| true)
+}
+
+/// Whether what begins so could be text in hexadecimal: a glance at its first [`RUN`] digits.
+#[inline]
+pub(super) fn like_hex(run: &[u8]) -> bool {
+    run[prefix(run)..].chunks_exact(2).take(RUN / 2).all(|pair| byte_of_hex(pair).is_some_and(readable))
+}
+
+/// Adds to `out` what a run of hexadecimal digits means, if people could read it; tells how much of the run
+/// stands before the digits.
+pub(super) fn hex(run: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let skipped = prefix(run);
+    let digits = &run[skipped..];
+    if digits.len() < RUN || digits.len() % 2 == 1 {
+        return None;
     }
-    out.truncate(mark);
-    None
+    for pair in digits.chunks_exact(2) {
+        out.push(byte_of_hex(pair).filter(|byte| readable(*byte))?);
+    }
+    Some(skipped)
+}
+
+/// How much of a run of hexadecimal digits only says what it is: `x` or `0x`.
+fn prefix(run: &[u8]) -> usize {
+    match run {
+        [b'0', b'x' | b'X', ..] => 2,
+        [b'x' | b'X', ..] => 1,
+        _ => 0,
+    }
+}
+
+#[inline]
+fn byte_of_hex(pair: &[u8]) -> Option<u8> {
+    let nibble = |b: u8| (b as char).to_digit(16).map(|n| n as u8);
+    Some(nibble(pair[0])? << 4 | nibble(pair[1])?)
 }
 
 /// A byte of a text that people read.
@@ -35,74 +61,55 @@ fn readable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')
 }
 
-/// Decodes pairs of hexadecimal digits, behind `x` or `0x` too; how much stands before them.
-fn hex(token: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-    let skipped = match token {
-        [b'0', b'x' | b'X', ..] => 2,
-        [b'x' | b'X', ..] => 1,
-        _ => 0,
-    };
-    let digits = &token[skipped..];
-    let nibble = |b: u8| (b as char).to_digit(16).map(|n| n as u8);
-    if digits.len() < RUN as usize || digits.len() % 2 == 1 {
-        return None;
-    }
-    for pair in digits.chunks_exact(2) {
-        let byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        if !readable(byte) {
-            return None;
-        }
-        out.push(byte);
-    }
-    Some(skipped)
-}
-
-/// Decodes base64 of either alphabet, unpadded. Stops at the first group that nobody could read.
-fn base64(token: &[u8], out: &mut Vec<u8>) -> bool {
-    if token.len() < RUN as usize || token.len() % 4 == 1 {
+/// Adds to `out` what a token of base64, unpadded, means; false at the first group that nobody could read.
+pub(super) fn base64(token: &[u8], out: &mut Vec<u8>) -> bool {
+    let mark = out.len();
+    if token.len() < RUN || token.len() % 4 == 1 {
         return false;
     }
     for group in token.chunks(4) {
-        let mut bits = 0u32;
-        for byte in group {
-            let six = match byte {
-                b'A'..=b'Z' => byte - b'A',
-                b'a'..=b'z' => byte - b'a' + 26,
-                b'0'..=b'9' => byte - b'0' + 52,
-                b'+' | b'-' => 62,
-                _ => 63,
-            };
-            bits = bits << 6 | u32::from(six);
-        }
-        bits <<= 6 * (4 - group.len() as u32);
-        let bytes = [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8];
-        let bytes = &bytes[..group.len() * 6 / 8];
-        if !bytes.iter().all(|b| readable(*b) || *b >= 0x80) {
-            return false;
-        }
-        out.extend_from_slice(bytes);
+        let mut bytes = [0; 3];
+        let Some(len) = group_of_base64(group, &mut bytes) else { return false };
+        out.extend_from_slice(&bytes[..len]);
     }
     // Letters beyond ASCII are text only where they are whole.
-    out.len() > 6 && std::str::from_utf8(&out[out.len().saturating_sub(token.len() * 3 / 4)..]).is_ok()
+    std::str::from_utf8(&out[mark..]).is_ok()
+}
+
+/// What a letter of either alphabet stands for. A table: branches can't foresee random letters.
+static SIX: [u8; 256] = {
+    let mut six = [63; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        six[byte] = match byte as u8 {
+            upper @ b'A'..=b'Z' => upper - b'A',
+            lower @ b'a'..=b'z' => lower - b'a' + 26,
+            digit @ b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            _ => 63,
+        };
+        byte += 1;
+    }
+    six
+};
+
+/// One group of up to four letters; how many bytes it means, if a person could read them.
+#[inline]
+fn group_of_base64(group: &[u8], out: &mut [u8; 3]) -> Option<usize> {
+    let mut bits = 0u32;
+    for byte in group {
+        let six = SIX[usize::from(*byte)];
+        bits = bits << 6 | u32::from(six);
+    }
+    bits <<= 6 * (4 - group.len() as u32);
+    *out = [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8];
+    let len = group.len() * 6 / 8;
+    out[..len].iter().all(|b| readable(*b) || *b >= 0x80).then_some(len)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Option<(&str, String)> {
-        let bytes = text.as_bytes();
-        let mut out = Vec::new();
-        let mut run = 0;
-        let end = (0..=bytes.len()).find(|at| {
-            let word = bytes.get(*at).is_some_and(u8::is_ascii_alphanumeric);
-            let ends = !word && run >= RUN;
-            run = if word { run + 1 } else { 0 };
-            ends
-        })?;
-        let (start, stop) = decode(bytes, token(bytes, end), &mut out)?;
-        Some((&text[start..stop], String::from_utf8(out).unwrap()))
-    }
+    use super::super::scan::Scratch;
 
     /// Scenario: encoded texts in lines, and things that look like them. Guarantee: read, and their place told;
     /// ids, hashes and names are left.
@@ -114,7 +121,9 @@ mod tests {
             ("'\\x3339362d37352d37313537'", "3339362d37352d37313537", "396-75-7157"),
             ("p=0x6a616e65406578616d706c652e636f6d", "6a616e65406578616d706c652e636f6d", "jane@example.com"),
         ] {
-            assert_eq!(read(line), Some((token, plain.to_owned())), "{line}");
+            let mut scratch = Scratch::default();
+            let (start, end, meant) = scratch.encoded_in(line).next().unwrap();
+            assert_eq!((&line[start..end], meant), (token, plain.to_owned()), "{line}");
         }
         for line in [
             "trace_id=15a5ba1199d2c6afc5068d31d4f21a81",
@@ -123,7 +132,7 @@ mod tests {
             "org.example.configuration.Loader",
             "/usr/share/zoneinfo/posixrules",
         ] {
-            assert_eq!(read(line), None, "{line}");
+            assert_eq!(Scratch::default().encoded_in(line).next(), None, "{line}");
         }
     }
 }

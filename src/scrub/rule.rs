@@ -4,12 +4,12 @@ use regex_automata::{
     meta::{Cache, Regex},
     util::syntax,
 };
-use regex_syntax::hir::{Hir, literal::Extractor};
+use regex_syntax::hir::{Hir, Look, literal::Extractor};
 
 use super::{
     Action, Severity,
     classes::Shape,
-    literals,
+    literals::{self, Begins},
     pack::{PackError, Place, RuleSpec},
     validate::Validator,
 };
@@ -38,14 +38,18 @@ pub(super) struct Rule {
     pub regex: Regex,
     /// The group `value`, if the pattern has one.
     pub group: Option<usize>,
+    /// Where a match may begin.
+    pub begins: Begins,
+    /// The bytes that a match may begin with, and those that may come next.
+    starts: [Bytes; 2],
     /// The shortest match, in bytes.
     pub shortest: usize,
     /// The longest match, in bytes.
     pub longest: usize,
     pub validator: Option<Validator>,
-    pub context: Vec<Vec<u8>>,
-    pub unless: Vec<Vec<u8>>,
-    pub not_near: Vec<Vec<u8>>,
+    pub context: Words,
+    pub unless: Words,
+    pub not_near: Words,
 }
 
 /// What came of one candidate.
@@ -132,7 +136,6 @@ impl Rule {
                 "bound every repetition: {1,64} for +",
             ));
         }
-        let lower = |words: &[String]| words.iter().map(|w| w.to_ascii_lowercase().into_bytes()).collect();
         Ok(Rule {
             id: spec.id.clone(),
             kind,
@@ -141,13 +144,22 @@ impl Rule {
             filter,
             group: regex.group_info().to_index(regex_automata::PatternID::ZERO, "value"),
             regex,
+            begins: begins(&hir),
+            starts: starts(&hir),
             shortest,
             longest,
             validator: spec.validator,
-            context: lower(&spec.context),
-            unless: lower(&spec.unless),
-            not_near: lower(&spec.not_near),
+            context: Words::new(&spec.context),
+            unless: Words::new(&spec.unless),
+            not_near: Words::new(&spec.not_near),
         })
+    }
+
+    /// Whether a match may begin as `text` does.
+    #[inline]
+    pub fn may_begin(&self, text: &[u8]) -> bool {
+        let [first, second] = &self.starts;
+        text.first().is_some_and(|byte| first.has(*byte)) && text.get(1).is_none_or(|byte| second.has(*byte))
     }
 
     /// What to replace of the match `start..end` in `text`.
@@ -175,13 +187,12 @@ impl Rule {
             }
         }
         let within = |n: usize| &before[before.len().saturating_sub(n)..];
-        if self.unless.iter().any(|word| contains(within(UNLESS), word))
-            || self.not_near.iter().any(|word| contains(within(CONTEXT), word))
-        {
+        if self.unless.stand_in(within(UNLESS)) || self.not_near.stand_in(within(CONTEXT)) {
             return Verdict::Unless;
         }
         if !self.context.is_empty()
-            && !self.context.iter().any(|word| contains(within(CONTEXT), word) || contains(key, word))
+            && !self.context.stand_in(within(CONTEXT))
+            && !self.context.stand_in(key)
         {
             return Verdict::Context;
         }
@@ -196,9 +207,99 @@ fn in_authority(before: &[u8]) -> bool {
     user.is_some_and(|at| near[..=at].ends_with(b"://") && near[at..].contains(&b':'))
 }
 
-/// Whether `word` (lower-case) stands in `text`, in any case.
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len().max(1)).any(|w| w.eq_ignore_ascii_case(word))
+/// Words that are looked for near a match, in any case.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    list: Vec<Vec<u8>>,
+    /// The bytes that they begin with, and those that come next, in both cases.
+    starts: [Bytes; 2],
+}
+
+impl Words {
+    fn new(words: &[String]) -> Words {
+        let mut out = Words::default();
+        for word in words.iter().filter(|word| !word.is_empty()) {
+            let word = word.to_ascii_lowercase().into_bytes();
+            for (bytes, byte) in out.starts.iter_mut().zip(&word) {
+                bytes.add(*byte);
+                bytes.add(byte.to_ascii_uppercase());
+            }
+            if word.len() == 1 {
+                out.starts[1] = Bytes::ALL;
+            }
+            out.list.push(word);
+        }
+        out
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them, in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.iter().map(Vec::as_slice)
+    }
+
+    /// Whether one of them stands in `text`.
+    fn stand_in(&self, text: &[u8]) -> bool {
+        let [first, second] = &self.starts;
+        let here = |rest: &[u8], word: &[u8]| {
+            rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        let starts = |rest: &[u8]| first.has(rest[0]) && rest.get(1).is_none_or(|byte| second.has(*byte));
+        !self.is_empty()
+            && (0..text.len())
+                .any(|at| starts(&text[at..]) && self.iter().any(|word| here(&text[at..], word)))
+    }
+}
+
+/// A set of bytes.
+#[derive(Debug, Default, Clone, Copy)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    const ALL: Bytes = Bytes([u64::MAX; 4]);
+
+    fn add(&mut self, byte: u8) {
+        self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    #[inline]
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 != 0
+    }
+}
+
+/// Where matches begin: at a word, if the pattern starts with a boundary on every branch.
+fn begins(hir: &Hir) -> Begins {
+    let looks = hir.properties().look_set_prefix();
+    if looks.contains(Look::WordAscii) || looks.contains(Look::WordStartAscii) {
+        Begins::AtWord
+    } else {
+        Begins::Anywhere
+    }
+}
+
+/// The bytes that a match may begin with, and those that may come next; all of them where that cannot be told.
+fn starts(hir: &Hir) -> [Bytes; 2] {
+    let mut prefixes = Extractor::new().limit_class(256).limit_literal_len(2).limit_total(8192).extract(hir);
+    prefixes.keep_first_bytes(2);
+    let mut out = [Bytes::default(); 2];
+    match prefixes.literals() {
+        Some(literals) if literals.iter().all(|literal| !literal.is_empty()) => {
+            for literal in literals {
+                out[0].add(literal.as_bytes()[0]);
+                match literal.as_bytes().get(1) {
+                    Some(byte) => out[1].add(*byte),
+                    None => out[1] = Bytes::ALL,
+                }
+            }
+        }
+        _ => out = [Bytes::ALL; 2],
+    }
+    out
 }
 
 /// The literals with which every match starts, if they are few and long enough.

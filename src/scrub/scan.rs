@@ -4,11 +4,11 @@ use regex_automata::meta::Cache;
 
 use super::{
     Action, Engine,
-    block::{self, BLOCKS, Planes},
-    classes::{Shape, Streams},
+    block::{BLOCKS, Planes},
+    classes::{Hits, Run, Shape, Streams},
     keys, opaque,
     unfold::{self, Unfolded},
-    verify::{Parts, candidate, linear},
+    verify::{Parts, candidate, linear, may_match},
 };
 use crate::limits;
 
@@ -39,11 +39,19 @@ pub struct Scratch {
     meant: Option<Box<Scratch>>,
     /// The text, and the place in it up to which that was looked for.
     looked_into: (u32, u32),
+    look: Box<Look>,
     pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
     pub(super) tenant_keys: super::replace::KeyCache,
     /// Bytes that rules' automata were let loose on, in all scans: work, not time.
     pub(super) looked_at: u64,
+}
+
+/// What the blocks of the arena look like, some at a time.
+#[derive(Debug, Default)]
+struct Look {
+    planes: Planes,
+    streams: Streams,
 }
 
 /// One text in the arena.
@@ -109,25 +117,71 @@ impl Scratch {
         &self.arena[text.start as usize..text.end as usize]
     }
 
-    /// Decodes what stands before place `at` of the arena, in text `t`, if it is text in base64 or the like.
-    fn look_into(&mut self, t: usize, at: usize) {
+    /// Decodes what stands before place `at` of text `t`, a run and all that it is joined to, if it is text in
+    /// hexadecimal or base64. `joined` is how long that is, unless it is long.
+    fn look_into(&mut self, t: usize, at: usize, run: Run, joined: Option<usize>) {
         let text = self.texts[t];
         let whole = &self.arena[text.start as usize..text.end as usize];
-        let at = at - text.start as usize;
-        // Every run inside one token would lead to the same token again.
-        if at > whole.len() || (self.looked_into.0 == t as u32 && at as u32 <= self.looked_into.1) {
+        let start = at - run.len;
+        if run.digit && opaque::like_hex(&whole[start..at]) {
+            let meant = self.meant.get_or_insert_default();
+            let mut skipped = None;
+            meant.push_with(b"", |out| skipped = opaque::hex(&whole[start..at], out));
+            if let Some(skipped) = skipped {
+                self.opaque.push((t as u32, (start + skipped) as u32, at as u32));
+                return;
+            }
+            meant.pop();
+        }
+        // Hardly any text in base64 has twelve letters and digits in a row that are all lower case.
+        if !run.upper {
             return;
         }
-        let token = opaque::token(whole, at);
-        self.looked_into = (t as u32, token.end as u32);
-        self.looked_at += token.len() as u64;
-        let meant = self.meant.get_or_insert_default();
-        let mut place = None;
-        meant.push_with(b"", |arena| place = opaque::decode(whole, token, arena));
-        match place {
-            Some((start, end)) => self.opaque.push((t as u32, start as u32, end as u32)),
-            None => meant.pop(),
+        let looked = if self.looked_into.0 == t as u32 { self.looked_into.1 as usize } else { 0 };
+        let start = match joined {
+            Some(len) => at - len,
+            None => whole[looked..at].iter().rposition(|b| !opaque::is_part(*b)).map_or(0, |i| looked + i + 1),
+        };
+        // Every run inside one token would lead to the same token again.
+        if start < looked {
+            return;
         }
+        self.looked_into = (t as u32, at as u32);
+        if !opaque::like_base64(&whole[start..at]) {
+            return;
+        }
+        let end = at + whole[at..].iter().take_while(|b| opaque::is_part(**b)).count();
+        self.looked_at += (end - start) as u64;
+        let meant = self.meant.get_or_insert_default();
+        let mut is = false;
+        meant.push_with(b"", |out| is = opaque::base64(&whole[start..end], out));
+        if is {
+            let padding = whole[end..].iter().take(2).take_while(|b| **b == b'=').count();
+            self.opaque.push((t as u32, start as u32, (end + padding) as u32));
+        } else {
+            meant.pop();
+        }
+    }
+
+    /// What is encoded in a text: its place and its meaning.
+    #[cfg(test)]
+    pub(super) fn encoded_in(&mut self, text: &str) -> impl Iterator<Item = (usize, usize, String)> {
+        self.clear();
+        self.push(text.as_bytes(), b"");
+        let mut run = 0;
+        for (at, byte) in text.bytes().chain([b' ']).enumerate() {
+            let word = byte.is_ascii_alphanumeric();
+            if !word && run >= opaque::RUN {
+                self.look_into(0, at, Run::plain(text.as_bytes(), at), None);
+            }
+            run = if word { run + 1 } else { 0 };
+        }
+        let meant = self.meant.take().unwrap_or_default();
+        let mut number = 0..;
+        std::mem::take(&mut self.opaque).into_iter().map(move |(_, start, end)| {
+            let text = meant.text(number.next().unwrap_or_default());
+            (start as usize, end as usize, String::from_utf8_lossy(text).into_owned())
+        })
     }
 
     /// What verification needs of it.
@@ -144,10 +198,11 @@ impl Scratch {
         }
     }
 
-    /// Takes back an empty text that was just pushed.
+    /// Takes back the text that was just pushed.
     fn pop(&mut self) {
-        self.texts.pop();
-        self.arena.pop();
+        if let Some(text) = self.texts.pop() {
+            self.arena.truncate(text.start as usize);
+        }
     }
 
     /// The key that text `number` stands under.
@@ -190,33 +245,29 @@ impl Engine {
         let len = scratch.arena.len();
         scratch.arena.resize(len + PADDING, SEPARATOR);
 
-        let mut streams = Streams::default();
+        let mut look = std::mem::take(&mut scratch.look);
+        let Look { planes, streams } = &mut *look;
+        streams.clear();
         let mut text = 0usize;
-        let mut planes = [Planes::default(); BLOCKS];
         for base in (0..len).step_by(64) {
-            let block = (base / 64) % BLOCKS;
-            if block == 0 {
+            let i = (base / 64) % BLOCKS;
+            if i == 0 {
                 let blocks = (len - base).div_ceil(64).min(BLOCKS);
-                block::planes(&scratch.arena[base..], &self.literals, &mut planes[..blocks]);
+                planes.look(&scratch.arena[base..], &self.literals, blocks);
+                streams.next(planes);
             }
-            let literals = planes[block].literals;
-            let hits = streams.next(&planes[block]);
+            let Hits { shapes, present, separators, runs, literals } = &streams.hits;
+            let (separators, runs, literals) = (separators[i], runs[i], literals[i]);
             while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
                 text += 1;
             }
-            let mut any = literals | hits.separators | hits.encoded | hits.runs;
-            for (shape, bits) in hits.shapes.iter().enumerate() {
-                any |= if self.by_shape[shape].is_empty() { 0 } else { *bits };
-            }
-            if any == 0 {
+            let (present, encoded) = (present[i] & self.shapes, planes.encoded[i]);
+            if literals | separators | encoded | runs | present == 0 {
                 continue;
             }
-            for_each(literals, |at| {
+            let window = scratch.arena[base..].first_chunk().unwrap_or(&[SEPARATOR; 72]);
+            for_each(self.literals.sift(window, literals), |at| {
                 let at = base + at;
-                let four = scratch.arena[at..].first_chunk().copied().unwrap_or_default();
-                if !self.literals.may(four) {
-                    return;
-                }
                 let t = text_at(&scratch.texts, text, at);
                 let mut parts = scratch.parts();
                 let rest = &parts.arena[at..parts.texts[t].end.max(at as u32) as usize];
@@ -224,24 +275,23 @@ impl Engine {
                     candidate(&self.rules[usize::from(number)], number, t, at, true, &mut parts);
                 });
             });
-            for (shape, bits) in hits.shapes.iter().enumerate() {
-                if *bits == 0 {
-                    continue;
-                }
-                if shape == Shape::Run as usize && !self.by_shape[shape].is_empty() {
-                    for_each(*bits, |at| self.run(scratch, text, base + at));
-                    continue;
-                }
+            for_each(present, |shape| {
                 for number in &self.by_shape[shape] {
                     let rule = &self.rules[usize::from(*number)];
-                    for_each(*bits, |at| {
+                    for_each(shapes[shape][i], |at| {
                         let at = base + at;
+                        if !may_match(rule, Shape::ALL[shape], &scratch.arena, at) {
+                            return;
+                        }
                         let t = text_at(&scratch.texts, text, at);
                         candidate(rule, *number, t, at, false, &mut scratch.parts());
                     });
                 }
-            }
-            for_each(hits.separators, |at| {
+            });
+            for_each(separators, |at| {
+                if !self.names.may_end(&scratch.arena, base + at) {
+                    return;
+                }
                 let t = text_at(&scratch.texts, text, base + at);
                 let place = scratch.texts[t];
                 let all = &scratch.arena[place.start as usize..place.end as usize];
@@ -253,13 +303,11 @@ impl Engine {
                     scratch.finds.push(Find { text: t as u32, start, end, source: Source::Key(rule) });
                 });
             });
-            if depth < limits::NESTED_ENCODINGS {
-                for_each(hits.runs, |at| {
-                    let t = text_at(&scratch.texts, text, base + at);
-                    scratch.look_into(t, base + at);
-                });
-            }
-            for_each(hits.encoded, |at| {
+            for_each(runs, |at| {
+                let run = streams.run(i, &scratch.arena, base, at);
+                self.run(scratch, text, base + at, run, depth, || streams.token(i, at));
+            });
+            for_each(encoded, |at| {
                 let at = base + at;
                 if unfold::may_start(&scratch.arena[at..at + 8]) {
                     let t = text_at(&scratch.texts, text, at) as u32;
@@ -269,6 +317,7 @@ impl Engine {
                 }
             });
         }
+        scratch.look = look;
         self.unfiltered(scratch);
         scratch.arena.truncate(len);
         if depth < limits::NESTED_ENCODINGS && !scratch.encoded.is_empty() {
@@ -295,17 +344,40 @@ impl Engine {
         scratch.opaque.clear();
     }
 
-    /// Rules whose match is the whole run of letters and digits before place `at` of the arena.
-    fn run(&self, scratch: &mut Scratch, text: usize, at: usize) {
-        let t = text_at(&scratch.texts, text, at);
-        let start = scratch.texts[t].start as usize;
-        let run = &scratch.arena[start..at.max(start)];
-        let len = run.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
-        for number in &self.by_shape[Shape::Run as usize] {
-            let rule = &self.rules[usize::from(*number)];
-            if (rule.shortest..=rule.longest).contains(&len) {
-                candidate(rule, *number, t, at - len, true, &mut scratch.parts());
+    /// A run of letters and digits has ended before place `at` of the arena: a random token's tail, a number
+    /// that is a whole run, or something encoded.
+    fn run(
+        &self,
+        scratch: &mut Scratch,
+        text: usize,
+        at: usize,
+        run: Run,
+        depth: usize,
+        token: impl FnOnce() -> Option<usize>,
+    ) {
+        let start = at - run.len;
+        if run.upper && run.lower && run.digit && Shape::Token.plausible(&scratch.arena, at) {
+            let t = text_at(&scratch.texts, text, at);
+            for number in &self.by_shape[Shape::Token as usize] {
+                let rule = &self.rules[usize::from(*number)];
+                candidate(rule, *number, t, at, false, &mut scratch.parts());
             }
+        }
+        if self.runs[usize::from(scratch.arena[start])] >> run.len.min(127) & 1 != 0 {
+            let t = text_at(&scratch.texts, text, at);
+            for number in &self.by_shape[Shape::Run as usize] {
+                let rule = &self.rules[usize::from(*number)];
+                let fits = (rule.shortest..=rule.longest).contains(&run.len);
+                if fits && rule.may_begin(&scratch.arena[start..at]) {
+                    candidate(rule, *number, t, start, true, &mut scratch.parts());
+                }
+            }
+        }
+        if depth < limits::NESTED_ENCODINGS
+            && (run.upper || (run.digit && opaque::like_hex(&scratch.arena[start..at])))
+        {
+            let t = text_at(&scratch.texts, text, at);
+            scratch.look_into(t, at - scratch.texts[t].start as usize, run, token());
         }
     }
 

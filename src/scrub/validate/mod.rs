@@ -299,6 +299,57 @@ fn card(value: &[u8]) -> bool {
     issued && luhn(digits[..len].iter().copied())
 }
 
+/// Whether a card's number may end before place `at` of `text`. Cards begin and end where groups of digits
+/// do ([`Validator::torn`]); of more digits than one card has, this doesn't say no.
+pub(super) fn may_end_card(text: &[u8], at: usize) -> bool {
+    let separator = |b: u8| matches!(b, b' ' | b'-' | b'+');
+    // The number goes on behind a dot: it is none, and nothing longer begins in it.
+    if text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
+    let mut start = at;
+    let mut digits = 0;
+    while start > 0 {
+        let byte = text[start - 1];
+        if byte.is_ascii_digit() {
+            digits += 1;
+        } else if !(separator(byte) && start > 1 && text[start - 2].is_ascii_digit()) {
+            break;
+        }
+        start -= 1;
+        if digits > 19 {
+            return true;
+        }
+    }
+    let mut rest = text[at..].iter();
+    let mut separated = false;
+    while let Some(byte) = rest.next().filter(|b| b.is_ascii_digit() || (separator(**b) && !separated)) {
+        separated = separator(*byte);
+        digits += usize::from(!separated);
+        if digits > 19 {
+            return true;
+        }
+    }
+    let number = &text[start..at];
+    let issued = |digit: u8| matches!(digit, b'2'..=b'6' | b'8');
+    let torn = |i: usize| {
+        let before = text[..start + i].last();
+        before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+'))
+    };
+    let begins = |i: usize| (i == 0 || separator(number[i - 1])) && issued(number[i]) && !torn(i);
+    (0..number.len().saturating_sub(12)).any(|i| begins(i) && card(&number[i..]))
+}
+
+/// Whether the colon at `at` may be one of an IPv6 address: eight groups, or some left out (`::`). Of longer
+/// rows of colons, in which several matches may follow each other, this doesn't say no.
+pub(super) fn may_hold_ipv6(text: &[u8], at: usize) -> bool {
+    let part = |b: &&u8| b.is_ascii_hexdigit() || **b == b':';
+    let start = at - text[..at].iter().rev().take(48).take_while(part).count();
+    let end = at + text[at..].iter().take(48).take_while(part).count();
+    let row = &text[start..end];
+    row.len() > 40 || row.windows(2).any(|two| two == b"::") || row.iter().filter(|b| **b == b':').count() >= 6
+}
+
 /// The check digit of cards and of many countries' numbers (ISO/IEC 7812-1).
 fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     let add = |(i, digit): (usize, u8)| {
