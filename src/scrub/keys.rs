@@ -82,13 +82,25 @@ pub(super) struct Names {
     names: HashMap<Box<[u8]>, (u16, bool), foldhash::fast::FixedState>,
     /// Fingerprints of how names end: the last 6, 4 or 3 letters and digits, as many as the name has.
     tails: Vec<u64>,
-    /// Fingerprints of names' last four letters and digits: what most other keys don't end in.
+    /// Fingerprints of names' last four letters and digits, and of their last three: what most other keys don't
+    /// end in.
     ends: Vec<u64>,
     /// The types, as they stand in what took a value's place: `[SECRET_TOKEN]` is no key.
     kinds: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
 }
 
-/// The slot of a name's last four letters or digits.
+/// 1 for letters and digits.
+static IS_LETTER: [u8; 256] = {
+    let mut is = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is[byte] = (byte as u8).is_ascii_alphanumeric() as u8;
+        byte += 1;
+    }
+    is
+};
+
+/// The slot of a name's last four letters or digits, or of its last three behind a 0.
 fn end_slot(last: u32) -> usize {
     ((last | 0x2020_2020).wrapping_mul(0x9E37_79B1) >> 17) as usize
 }
@@ -153,6 +165,9 @@ impl Names {
             [.., a, b, c, d] => add(u32::from_le_bytes([*a, *b, *c, *d])),
             _ => {}
         }
+        if let [.., a, b, c] = text {
+            add(u32::from_le_bytes([0, *a, *b, *c]));
+        }
         self.names.entry(text.into()).or_insert((rule, exact));
     }
 
@@ -198,13 +213,17 @@ impl Names {
     #[inline(always)]
     pub fn may_end(&self, text: &[u8], at: usize) -> bool {
         let end = at - usize::from(at > 0 && text[at - 1] == b'"');
-        match text[..end].last_chunk::<4>() {
-            Some(last) if last.iter().all(u8::is_ascii_alphanumeric) => {
-                let slot = end_slot(u32::from_le_bytes(*last));
-                self.ends.get(slot >> 6).is_some_and(|ends| ends >> (slot & 63) & 1 != 0)
-            }
-            _ => end > 2,
-        }
+        let Some(last) = text[..end].last_chunk::<4>() else { return end > 2 };
+        // No branches on what the bytes are: keys are too many and too mixed for a processor to foresee.
+        let letters = last.iter().rev().fold(0, |all, byte| all << 1 | IS_LETTER[usize::from(*byte)]);
+        let four = u32::from_le_bytes(*last);
+        // Four letters; three; three with something between the first and the others (`_id`); or something else.
+        let tails = [four, four & !0xFF, four & !0xFFFF | (four & 0xFF) << 8, 0];
+        const WHICH: [usize; 16] = [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, 0];
+        let which = WHICH[usize::from(letters & 15)];
+        let slot = end_slot(tails[which]);
+        let known = self.ends.get(slot >> 6).is_some_and(|ends| ends >> (slot & 63) & 1 != 0);
+        which == 3 || known
     }
 
     /// A cheap test on the last bytes: `key` may be a name.

@@ -346,6 +346,7 @@ impl Engine {
 
     /// A run of letters and digits has ended before place `at` of the arena: a random token's tail, a number
     /// that is a whole run, or something encoded.
+    #[inline(never)]
     fn run(
         &self,
         scratch: &mut Scratch,
@@ -382,6 +383,7 @@ impl Engine {
     }
 
     /// A telling key before the separator at `at`.
+    #[inline(never)]
     fn keyed(
         &self,
         text: &[u8],

@@ -38,6 +38,7 @@ pub(super) fn may_match(rule: &Rule, shape: Shape, arena: &[u8], at: usize) -> b
 }
 
 /// Lets a rule loose on one candidate: a literal at `at`, or a shape's hit there.
+#[inline(never)]
 pub(super) fn candidate(rule: &Rule, number: u16, t: usize, at: usize, literal: bool, parts: &mut Parts<'_>) {
     let index = usize::from(number);
     let text = parts.texts[t];
