@@ -18,8 +18,8 @@ impl Lanes {
     #[inline(always)]
     fn map2(self, other: Lanes, f: impl Fn(u64, u64) -> u64) -> Lanes {
         let mut out = [0; BLOCKS];
-        for i in 0..BLOCKS {
-            out[i] = f(self.0[i], other.0[i]);
+        for (out, (a, b)) in out.iter_mut().zip(self.0.iter().zip(&other.0)) {
+            *out = f(*a, *b);
         }
         Lanes(out)
     }
@@ -314,8 +314,7 @@ mod avx2 {
                 let all = _mm256_set1_epi8(-1);
                 let (mut one, mut two, mut three, mut free) = (all, all, all, all);
                 for place in 0..4 {
-                    let lower =
-                        _mm256_add_epi8(_mm256_and_si256(load(window, start + place), five), offset);
+                    let lower = _mm256_add_epi8(_mm256_and_si256(load(window, start + place), five), offset);
                     let upper = _mm256_xor_si256(lower, other);
                     one = _mm256_and_si256(one, groups(&first[place], lower, upper));
                     two = _mm256_and_si256(two, groups(&second[place], lower, upper));

@@ -299,7 +299,8 @@ impl Streams {
     fn next_plain(&mut self, planes: &Planes) {
         let Planes { letter, dot, colon, dash, space, plus, at, assign, paren, joint, .. } = *planes;
         let Streams { hits, carry, .. } = self;
-        let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20] = carry;
+        let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20] =
+            carry;
         let d = Stream::new(planes.digit, c0);
         let upper = Stream::new(planes.upper, c1);
         let word = Stream::new(planes.digit | letter, c2);
@@ -375,12 +376,7 @@ impl Streams {
         }
         let run = below & (u128::MAX << start);
         let (upper, digit) = (self.upper.two(i) & run, self.digit.two(i) & run);
-        Run {
-            len: 64 + at - start,
-            upper: upper != 0,
-            lower: run & !upper & !digit != 0,
-            digit: digit != 0,
-        }
+        Run { len: 64 + at - start, upper: upper != 0, lower: run & !upper & !digit != 0, digit: digit != 0 }
     }
 
     /// How many letters, digits and marks of base64 stand before place `at` of block `i`, if they don't go far

@@ -21,7 +21,7 @@ impl Scrubber {
         finds
     }
 
-    /// The same, by the portable path, without what is encoded.
+    /// The finds in one text by the portable path, without what is encoded: start, end and rule, in order.
     pub fn oracle_spans(&self, text: &[u8]) -> Vec<(usize, usize, String)> {
         let mut out = Vec::new();
         for rule in &self.engine.rules {
@@ -76,13 +76,16 @@ impl Scrubber {
         })
     }
 
-    /// All finds of the fast path in one text, as the oracle gives them.
+    /// All finds of the fast path in one text, without what is encoded, as [`Scrubber::oracle_spans`] gives them.
     pub fn fast_spans(&self, scratch: &mut Scratch, text: &[u8]) -> Vec<(usize, usize, String)> {
-        let finds = self.spans(scratch, text, b"");
+        scratch.clear();
+        scratch.push(text, b"");
+        self.engine.scan_flat(scratch);
         let name = |source: Source| self.engine.id(source).to_owned();
         let mut out: Vec<_> =
-            finds.iter().map(|f| (f.start as usize, f.end as usize, name(f.source))).collect();
+            scratch.finds.iter().map(|f| (f.start as usize, f.end as usize, name(f.source))).collect();
         out.sort();
+        out.dedup();
         out
     }
 }

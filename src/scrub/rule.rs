@@ -190,9 +190,7 @@ impl Rule {
         if self.unless.stand_in(within(UNLESS)) || self.not_near.stand_in(within(CONTEXT)) {
             return Verdict::Unless;
         }
-        if !self.context.is_empty()
-            && !self.context.stand_in(within(CONTEXT))
-            && !self.context.stand_in(key)
+        if !self.context.is_empty() && !self.context.stand_in(within(CONTEXT)) && !self.context.stand_in(key)
         {
             return Verdict::Context;
         }

@@ -140,7 +140,9 @@ impl Scratch {
         let looked = if self.looked_into.0 == t as u32 { self.looked_into.1 as usize } else { 0 };
         let start = match joined {
             Some(len) => at - len,
-            None => whole[looked..at].iter().rposition(|b| !opaque::is_part(*b)).map_or(0, |i| looked + i + 1),
+            None => {
+                whole[looked..at].iter().rposition(|b| !opaque::is_part(*b)).map_or(0, |i| looked + i + 1)
+            }
         };
         // Every run inside one token would lead to the same token again.
         if start < looked {
@@ -221,7 +223,6 @@ impl Engine {
     }
 
     /// [`Engine::scan`] without joining overlaps, and without what is encoded.
-    #[cfg(test)]
     pub(super) fn scan_flat(&self, scratch: &mut Scratch) {
         self.scan_at(scratch, limits::NESTED_ENCODINGS);
     }

@@ -347,7 +347,9 @@ pub(super) fn may_hold_ipv6(text: &[u8], at: usize) -> bool {
     let start = at - text[..at].iter().rev().take(48).take_while(part).count();
     let end = at + text[at..].iter().take(48).take_while(part).count();
     let row = &text[start..end];
-    row.len() > 40 || row.windows(2).any(|two| two == b"::") || row.iter().filter(|b| **b == b':').count() >= 6
+    row.len() > 40
+        || row.windows(2).any(|two| two == b"::")
+        || row.iter().filter(|b| **b == b':').count() >= 6
 }
 
 /// The check digit of cards and of many countries' numbers (ISO/IEC 7812-1).
