@@ -37,7 +37,7 @@ impl Worker {
             survey: Survey::default(),
             rules: Rules::new(&detect::Settings::default(), Key::new([7; 16])).expect("default settings"),
             observations: Vec::new(),
-            scrubber: Scrubber::compile(&scrub::Settings::default()).expect("the built-in packs"),
+            scrubber: Scrubber::new(&scrub::Settings::default()).expect("the built-in packs"),
             scratch: Scratch::default(),
             master: MasterKey::new(&[7; 32], 1).expect("a key of 32 bytes"),
             tally: Tally::default(),

@@ -154,7 +154,7 @@ fn hostile_lines() -> Vec<String> {
 
 fn bench(c: &mut Criterion) {
     let settings = Settings::default();
-    let (Ok(scrubber), Ok(packs)) = (Scrubber::compile(&settings), Scrubber::packs(&settings)) else {
+    let (Ok(scrubber), Ok(packs)) = (Scrubber::new(&settings), Scrubber::packs(&settings)) else {
         return;
     };
     let patterns: Vec<String> =

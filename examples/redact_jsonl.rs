@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use portcullis::scrub::{Scrubber, Settings};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let scrubber = Scrubber::compile(&Settings::default())?;
+    let scrubber = Scrubber::new(&Settings::default())?;
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some("--speed") {
         let text = std::fs::read_to_string(args.next().ok_or("--speed needs a file")?)?;

@@ -159,6 +159,16 @@ pub const SCRUB_AGAIN: usize = 3;
 pub const KNOWN_KEYS: usize = 4096;
 /// The longest attribute key that is remembered, in bytes.
 pub const KNOWN_KEY_BYTES: usize = 128;
+/// Fields (service and path) that one inventory tells apart, and services.
+pub const INVENTORY_FIELDS: usize = 10_000;
+/// The name of a field or service in an inventory, in bytes.
+pub const INVENTORY_NAME_BYTES: usize = 200;
+/// Templates of texts that are remembered of one field.
+pub const INVENTORY_TEMPLATES: usize = 512;
+/// What of one text is looked at to tell whether a person wrote it, in bytes.
+pub const INVENTORY_TEXT_BYTES: usize = 4096;
+/// Nesting of a record in an inventory, in levels.
+pub const INVENTORY_DEPTH: usize = 16;
 /// Tenants' pseudonym keys that one worker remembers.
 pub const TENANT_KEYS: usize = 1024;
 

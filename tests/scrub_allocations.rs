@@ -59,7 +59,7 @@ fn a_clean_batch_allocates_nothing() {
         put::bytes(&mut records, 2, &[body, attribute].concat());
     }
     let request = bytes::Bytes::from(field(1, &field(2, &records)));
-    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
     let master = MasterKey::new(&[7; 32], 1).unwrap();
     let (mut scratch, mut tally) = (Scratch::default(), Tally::default());
     let mut run = |request: bytes::Bytes| {

@@ -14,7 +14,7 @@ static RULES: LazyLock<(Scrubber, Vec<String>)> = LazyLock::new(|| {
     let rules = packs.iter().flat_map(|p| &p.rules).flat_map(|(r, _)| r.matches.iter().chain(&r.no_match));
     let keys = packs.iter().flat_map(|p| &p.keys).flat_map(|(r, _)| r.matches.iter().chain(&r.no_match));
     let examples = rules.chain(keys).cloned().collect();
-    (Scrubber::compile(&settings).expect("built-in packs"), examples)
+    (Scrubber::new(&settings).expect("built-in packs"), examples)
 });
 
 /// Bytes as they are; `0xF8` to `0xFF`, no part of UTF-8, stand for a piece of the example that the next two

@@ -164,7 +164,7 @@ impl Check<'_> {
 
     fn scrub(&mut self) {
         let scrub = &self.config.scrub;
-        match Scrubber::compile(scrub) {
+        match Scrubber::new(scrub) {
             Err(error) => {
                 let error = pack_error(self.document, error);
                 self.errors.push(error);

@@ -8,6 +8,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod inventory;
 mod panic;
 pub mod quarantine;
 pub mod redact;
@@ -55,6 +56,8 @@ enum Verb {
     Redact(redact::RedactArgs),
     /// Say what the rules find in a text, and why
     Explain(explain::ExplainArgs),
+    /// List the fields of a stream, what is found in them, and a policy to begin with
+    Inventory(inventory::InventoryArgs),
     /// Look for one tenant's data under another in a recorded stream
     Scan(scan::ScanArgs),
     /// What was rejected: list it, send it again, remove it
@@ -176,6 +179,7 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
         Verb::Test(args) => rules::run(args),
         Verb::Redact(args) => redact::run(args),
         Verb::Explain(args) => explain::run(args),
+        Verb::Inventory(args) => inventory::run(args),
         Verb::Scan(args) => scan::run(args),
         Verb::Quarantine(verb) => quarantine::run(verb),
         Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),

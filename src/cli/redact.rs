@@ -49,7 +49,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// The rules of a configuration, compiled.
 pub(super) fn scrubber(args: &ConfigArgs) -> Result<Scrubber, Failure> {
     let config: Config = args.load(Environment::Process)?.decode()?;
-    Scrubber::compile(&config.scrub).map_err(|error| Failure::usage(error.to_string()))
+    Scrubber::new(&config.scrub).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// Runs it.
@@ -248,7 +248,7 @@ mod tests {
     use crate::scrub::Settings;
 
     fn redact(input: &[u8], jsonl: Option<(&str, &str)>) -> (Result<(), Failure>, String, u64) {
-        let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+        let scrubber = Scrubber::new(&Settings::default()).unwrap();
         let mut out = Vec::new();
         let jsonl = jsonl.map(|(id, text)| (id.to_owned(), text.to_owned()));
         let mut redactor = Redactor::new(&scrubber, jsonl, &mut out);

@@ -69,7 +69,7 @@ impl Policy {
         let declaring = config.identity.aliases.len().min(usize::from(u8::MAX)) as u8;
         let transforms = Transforms::compile(&config.transforms, &aliases, document, "/transforms")
             .map_err(|errors| mistakes.extend(errors.iter().map(ToString::to_string)));
-        let scrubber = Scrubber::compile(&config.scrub).map_err(|error| mistakes.push(error.to_string()));
+        let scrubber = Scrubber::new(&config.scrub).map_err(|error| mistakes.push(error.to_string()));
         let master = key::master(&config).map_err(|error| mistakes.push(error));
         let key = before.map_or_else(detect::Key::random, |policy| policy.rules.key());
         let rules = detect::Rules::new(&config.detect, key).map_err(|error| mistakes.push(error));

@@ -3,16 +3,30 @@
 //! Rules are data (YAML packs, [`pack`]). A batch's texts are scanned as one arena: bit streams of byte
 //! classes and one table of literal fingerprints say where something could be, each rule's own automaton
 //! says whether it is, a validator and context words say whether it counts.
+//!
+//! As a library:
+//!
+//! ```
+//! use portcullis::scrub::{Scrubber, Settings};
+//!
+//! let scrubber = Scrubber::new(&Settings::default())?;
+//! assert_eq!(scrubber.scrub("order of jane@example.com"), "order of [EMAIL]");
+//! # Ok::<(), portcullis::scrub::PackError>(())
+//! ```
+//!
+//! `examples/tracing.rs` scrubs a program's own log lines.
 
 mod batch;
 mod block;
 mod classes;
 mod explain;
+mod inventory;
 mod keys;
 mod literals;
 mod opaque;
 mod oracle;
 pub mod pack;
+mod prose;
 mod replace;
 mod report;
 mod rule;
@@ -37,7 +51,9 @@ use std::{
 
 pub use classes::Shape;
 pub use explain::{Explanation, Finding, NearMiss};
+pub use inventory::{Field, Inventory, Proposal};
 pub use pack::{Pack, PackError, Severity};
+pub use prose::{Habit, is_prose};
 pub use replace::{MasterKey, Tenant};
 pub use report::{ExampleFailure, Report, run_examples};
 pub use rule::Filter;
@@ -125,7 +141,7 @@ impl Scrubber {
     /// # Errors
     /// A pack cannot be read, a rule in it does not compile, or does not find what its examples say: file,
     /// line, column, rule and a hint.
-    pub fn compile(settings: &Settings) -> Result<Scrubber, PackError> {
+    pub fn new(settings: &Settings) -> Result<Scrubber, PackError> {
         let packs = Self::packs(settings)?;
         let scrubber = Self::from_packs(&packs, settings)?;
         if settings.packs.is_empty() {

@@ -3,9 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn scrubber() -> &'static Scrubber {
-    static ONE: std::sync::LazyLock<Scrubber> = std::sync::LazyLock::new(|| {
-        Scrubber::compile(&Settings::default()).unwrap_or_else(|e| panic!("{e}"))
-    });
+    static ONE: std::sync::LazyLock<Scrubber> =
+        std::sync::LazyLock::new(|| Scrubber::new(&Settings::default()).unwrap_or_else(|e| panic!("{e}")));
     &ONE
 }
 

@@ -51,7 +51,7 @@ fn run(request: &ExportLogsServiceRequest, settings: &Settings) -> (Bytes, Bytes
     let before = Bytes::from(request.encode_to_vec());
     let tenant = TenantId(uuid::Uuid::from_u128(7));
     let master = MasterKey::new(&[7; 32], 1).unwrap();
-    let scrubber = Scrubber::compile(settings).unwrap();
+    let scrubber = Scrubber::new(settings).unwrap();
     let mut tally = Tally::default();
     let batch = Batch::raw(Signal::Logs, tenant, 1, before.clone());
     let clean = scrubber.scrub_batch(&mut Scratch::default(), batch, &master, &mut tally).unwrap();
@@ -176,7 +176,7 @@ fn a_trace_is_scrubbed_everywhere() {
             ..Default::default()
         }],
     };
-    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
     let (after, tally) =
         scrub_raw(Signal::Traces, request.encode_to_vec(), &mut Scratch::default(), &scrubber);
     assert!(!has(&after, "@example.com"));
@@ -217,7 +217,7 @@ fn a_metric_is_scrubbed_everywhere() {
             ..Default::default()
         }],
     };
-    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
     let (after, tally) =
         scrub_raw(Signal::Metrics, request.encode_to_vec(), &mut Scratch::default(), &scrubber);
     assert!(!has(&after, "@example.com"));
@@ -234,7 +234,7 @@ fn unknown_fields_do_not_pass() {
     let value = b"c1@example.com";
     before.extend([0xFA, 0x07, value.len() as u8]);
     before.extend(value);
-    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
     let (after, tally) = scrub_raw(Signal::Logs, before, &mut Scratch::default(), &scrubber);
     assert!(!has(&after, "c1@example.com"));
     assert_eq!(tally.unknown_fields, 1);
@@ -255,7 +255,7 @@ fn repeated_keys_are_judged_every_time() {
         text("fine"),
     )
     .encode_to_vec();
-    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
     let mut scratch = Scratch::default();
     for _ in 0..3 {
         let (after, _) = scrub_raw(Signal::Logs, before.clone(), &mut scratch, &scrubber);
@@ -267,7 +267,7 @@ fn repeated_keys_are_judged_every_time() {
         disable: ["key_secret", "key_any_key", "email"].map(String::from).to_vec(),
         ..Settings::default()
     };
-    let other = Scrubber::compile(&settings).unwrap();
+    let other = Scrubber::new(&settings).unwrap();
     let (after, _) = scrub_raw(Signal::Logs, before.clone(), &mut scratch, &other);
     assert!(has(&after, "first-value") && has(&after, "d1@example.com"));
     let (after, _) = scrub_raw(Signal::Logs, before, &mut scratch, &scrubber);
@@ -278,7 +278,7 @@ fn repeated_keys_are_judged_every_time() {
 /// Guarantee: only the one goes; counts stay numbers.
 #[test]
 fn names_that_end_like_secrets_are_judged_by_their_values() {
-    let scrubber = Scrubber::compile(&Settings::default()).unwrap();
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
     let before = request(
         vec![
             pair("gen_ai.usage.cached_tokens", Value::IntValue(1_234_567)),
