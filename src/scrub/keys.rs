@@ -126,10 +126,14 @@ struct Normal {
 fn normalise(key: &[u8]) -> Normal {
     let key = &key[key.len().saturating_sub(KEY_NAME_BYTES)..];
     let mut out = Normal { text: [0; KEY_NAME_BYTES], len: 0, words: 0, segment: 0 };
-    let mut previous = b'_';
+    let (mut previous, mut before) = (b'_', b'_');
     for &byte in key {
         if byte.is_ascii_alphanumeric() {
-            let hump = byte.is_ascii_uppercase() && previous.is_ascii_lowercase();
+            // `userPassword`, and `DBpassword`.
+            let hump = (byte.is_ascii_uppercase() && previous.is_ascii_lowercase())
+                || (byte.is_ascii_lowercase()
+                    && previous.is_ascii_uppercase()
+                    && before.is_ascii_uppercase());
             if hump || !previous.is_ascii_alphanumeric() {
                 out.words |= 1 << out.len;
             }
@@ -138,9 +142,16 @@ fn normalise(key: &[u8]) -> Normal {
         } else if matches!(byte, b'.' | b'/' | b' ') {
             out.segment = out.len;
         }
-        previous = byte;
+        (before, previous) = (previous, byte);
     }
     out
+}
+
+/// A name without the number at its end: `password2`.
+fn unnumbered(key: &[u8]) -> Option<&[u8]> {
+    let digits = key.iter().rev().take(3).take_while(|b| b.is_ascii_digit()).count();
+    let name = &key[..key.len() - digits];
+    (digits > 0 && name.last().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')).then_some(name)
 }
 
 impl Names {
@@ -192,7 +203,7 @@ impl Names {
         let end = key.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
         let key = &key[..end];
         if !self.tail(key) {
-            return None;
+            return unnumbered(key).and_then(|name| self.look_up(name));
         }
         let normal = normalise(key);
         let mut words = normal.words;
@@ -215,6 +226,9 @@ impl Names {
         let end = at - usize::from(at > 0 && text[at - 1] == b'"');
         let Some(last) = text[..end].last_chunk::<4>() else { return end > 2 };
         // No branches on what the bytes are: keys are too many and too mixed for a processor to foresee.
+        if last[3].is_ascii_digit() {
+            return true;
+        }
         let letters = last.iter().rev().fold(0, |all, byte| all << 1 | IS_LETTER[usize::from(*byte)]);
         let four = u32::from_le_bytes(*last);
         // Four letters; three; three with something between the first and the others (`_id`); or something else.
@@ -262,7 +276,7 @@ impl Names {
             steps += 1;
         }
         let head = &text[..end];
-        if end < 3 || !self.tail(head) {
+        if end < 3 || !(self.tail(head) || unnumbered(head).is_some_and(|name| self.tail(name))) {
             return None;
         }
         let from = end.saturating_sub(KEY_NAME_BYTES);
@@ -489,6 +503,9 @@ mod tests {
             assert_eq!(names.find(key.as_bytes()), Some((1, false)), "{key}");
         }
         assert_eq!(names.find(b"auth.token"), Some((2, true)));
+        for key in ["DBapiKey", "api_key2", "apiKey_01"] {
+            assert_eq!(names.find(key.as_bytes()), Some((1, false)), "{key}");
+        }
         for key in ["page_token", "tokens", "key", "apikeys", "api_keyboard", ""] {
             assert_eq!(names.find(key.as_bytes()), None, "{key}");
         }

@@ -64,7 +64,7 @@ pub use validate::Validator;
 
 use crate::limits;
 use keys::{KeyRule, Names};
-use literals::Literals;
+use literals::{Begins, Literals};
 use pack::Place;
 use rule::Rule;
 use scan::Source;
@@ -365,7 +365,8 @@ impl Engine {
                 Filter::None => self.unfiltered.push(i as u16),
             }
         }
-        self.literals = Literals::new(literals);
+        let spelled = unfold::spelled_starts().map(|word| (word, scan::SPELLED, Begins::AtWord));
+        self.literals = Literals::new(literals.into_iter().chain(spelled));
         for (name, rule) in names {
             self.names.add(name, *rule);
         }

@@ -60,10 +60,10 @@ pub fn is_prose(text: &str) -> bool {
         small += usize::from(SMALL.contains(&word.as_str()));
         persons += usize::from(PERSONS.contains(&word.as_str()));
     }
-    // Three words of four are plain ones; one of five is small, or one of eight and somebody speaks.
+    // Three words of four are plain ones; one of four is small, or one of eight and somebody speaks.
     all >= 5
         && plain * 4 >= all * 3
-        && ((small + persons) * 5 >= all || (persons > 0 && (small + persons) * 8 >= all))
+        && ((small + persons) * 4 >= all || (persons > 0 && (small + persons) * 8 >= all))
 }
 
 /// What one field of one service holds, in bounded memory: how much of it is prose, and whether its texts are a

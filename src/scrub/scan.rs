@@ -12,6 +12,8 @@ use super::{
 };
 use crate::limits;
 
+/// The number that stands for no rule but for numbers in words.
+pub(super) const SPELLED: u16 = u16::MAX;
 /// Stands between texts in the arena; never part of UTF-8.
 const SEPARATOR: u8 = 0xFF;
 /// Behind the last text, so that a block can be read whole.
@@ -272,9 +274,14 @@ impl Engine {
                 let t = text_at(&scratch.texts, text, at);
                 let mut parts = scratch.parts();
                 let rest = &parts.arena[at..parts.texts[t].end.max(at as u32) as usize];
-                self.literals.at(rest, |number| {
-                    candidate(&self.rules[usize::from(number)], number, t, at, true, &mut parts);
+                let mut spelled = false;
+                self.literals.at(rest, |number| match self.rules.get(usize::from(number)) {
+                    Some(rule) => candidate(rule, number, t, at, true, &mut parts),
+                    None => spelled = unfold::spelled(rest).next().is_some(),
                 });
+                if spelled && scratch.encoded.last() != Some(&(t as u32)) {
+                    scratch.encoded.push(t as u32);
+                }
             });
             for_each(present, |shape| {
                 for number in &self.by_shape[shape] {

@@ -155,3 +155,25 @@ fn hostile_lines_cost_linear_work() {
         assert!(large < 100_000 * 40 * 4, "{seed}: {large}");
     }
 }
+
+/// Scenario: numbers in words, joined in several ways, and words that only count something. Guarantee: the
+/// first are found as if they stood in digits, and replaced whole; the others stay.
+#[test]
+fn numbers_in_words_are_found() {
+    for (text, clean) in [
+        (
+            "card four one one one, one one one one, one one one one, one one one one please",
+            "card [CREDIT_CARD] please",
+        ),
+        ("my SSN: two-one-nine-zero-nine-nine-nine-nine-nine thanks", "my SSN: [US_SSN] thanks"),
+    ] {
+        assert_eq!(scrubber().scrub(text), clean, "{text}");
+    }
+    for text in [
+        "one two three four five",
+        "stage one, two and three of seven done",
+        "one one one one one one one one",
+    ] {
+        assert_eq!(scrubber().scrub(text), text);
+    }
+}

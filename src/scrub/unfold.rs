@@ -1,5 +1,5 @@
 //! What an encoded text means: percent escapes, character references, `\u` escapes, full-width and other
-//! digits, invisible characters. Every decoded byte knows where it came from.
+//! digits, invisible characters, numbers in words. Every decoded byte knows where it came from.
 
 /// A decoded text and the way back.
 #[derive(Debug, Default)]
@@ -7,6 +7,42 @@ pub(super) struct Unfolded {
     pub text: Vec<u8>,
     /// For each decoded byte: where in the original it begins; one more for the end.
     origin: Vec<u32>,
+}
+
+/// Digits as words.
+const SPELLED: [&[u8]; 10] =
+    [b"zero", b"one", b"two", b"three", b"four", b"five", b"six", b"seven", b"eight", b"nine"];
+
+/// How many digits in words, one after the other, are a number rather than a manner of speaking.
+const SPELLED_DIGITS: usize = 8;
+
+/// What a number in words starts with, as literals for the scan.
+pub(super) fn spelled_starts() -> impl Iterator<Item = Vec<u8>> {
+    SPELLED.into_iter().flat_map(|word| [b' ', b'-', b','].map(|next| [word, &[next]].concat()))
+}
+
+/// The digit that a word at the start of `rest` says, and how long the word is.
+fn spelled_digit(rest: &[u8]) -> Option<(u8, usize)> {
+    let len = rest.iter().take(6).take_while(|b| b.is_ascii_alphabetic()).count();
+    let word = &rest[..len];
+    let digit = SPELLED.iter().position(|spelled| spelled.eq_ignore_ascii_case(word))?;
+    Some((b'0' + digit as u8, len))
+}
+
+/// The digits of a number in words at the start of `rest`, each with its place; none if they are too few.
+pub(super) fn spelled(rest: &[u8]) -> impl Iterator<Item = (u8, usize)> {
+    let digits = move || {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (digit, len) = spelled_digit(&rest[at..])?;
+            let word = at;
+            at += len;
+            at += rest[at..].iter().take(2).take_while(|b| matches!(b, b' ' | b'-' | b',')).count();
+            Some((digit, word))
+        })
+    };
+    let enough = digits().nth(SPELLED_DIGITS - 1).is_some();
+    digits().take_while(move |_| enough)
 }
 
 /// Whether something encoded may start with these bytes.
@@ -30,6 +66,18 @@ impl Unfolded {
         let mut i = 0;
         while i < text.len() {
             let rest = &text[i..];
+            if rest[0].is_ascii_alphabetic() && !(i > 0 && text[i - 1].is_ascii_alphanumeric()) {
+                let mut last = None;
+                for (digit, at) in spelled(rest) {
+                    self.put(&[digit], i + at);
+                    last = Some(at);
+                }
+                if let Some(last) = last {
+                    i += last + rest[last..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+                    changed = true;
+                    continue;
+                }
+            }
             if !may_start(&rest[..rest.len().min(8)]) {
                 self.put(&rest[..1], i);
                 i += 1;

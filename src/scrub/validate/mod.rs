@@ -44,6 +44,8 @@ pub enum Validator {
     Coin,
     /// Three digits or more.
     Numbered,
+    /// A number with the check digit of cards, whoever issued it.
+    Luhn,
     /// India: Aadhaar, 12 digits with a Verhoeff digit.
     Aadhaar,
     /// Argentina: CUIT and CUIL, 11 digits, modulus 11.
@@ -159,6 +161,9 @@ impl Validator {
             Validator::Token => secret::token(value),
             Validator::Coin => secret::coin(value),
             Validator::Numbered => value.iter().filter(|b| b.is_ascii_digit()).count() >= 3,
+            Validator::Luhn => {
+                digits::<19>(value).is_some_and(|(digits, len)| luhn(digits[..len].iter().copied()))
+            }
             Validator::Aadhaar => national::aadhaar(value),
             Validator::Cuit => national::cuit(value),
             Validator::Australia => national::australia(value),

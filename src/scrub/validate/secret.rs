@@ -119,7 +119,7 @@ pub fn coin(value: &[u8]) -> bool {
         [b'0', b'x' | b'X', hex @ ..] => {
             hex.len() == 40 && hex.iter().all(u8::is_ascii_hexdigit) && different(hex) >= 8
         }
-        [b'b' | b'B', b'c' | b'C', b'1', ..] => bech32(value),
+        [b'b' | b'B', b'c' | b'C', b'1', ..] | [b't' | b'T', b'b' | b'B', b'1', ..] => bech32(value),
         _ => base58(value),
     }
 }
