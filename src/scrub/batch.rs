@@ -153,6 +153,12 @@ impl Gather<'_> {
     }
 }
 
+/// Whether this is a trace's or a span's id.
+#[inline]
+fn is_id(at: &Leaf<'_>) -> bool {
+    at.message.kind(at.field).0 == Kind::Id
+}
+
 /// The canonical tenant attribute: an id and no person's data.
 fn is_tenant(key: &str, text: &[u8]) -> bool {
     key == "tenant_id" && text.len() == 36 && uuid::Uuid::try_parse_ascii(text).is_ok()
@@ -190,8 +196,15 @@ impl Visitor for Gather<'_> {
     }
 
     fn bytes(&mut self, bytes: &[u8], at: &Leaf<'_>) {
-        if at.message.kind(at.field).0 != Kind::Id {
-            self.text(bytes, at, false);
+        if !is_id(at) {
+            return self.text(bytes, at, false);
+        }
+        // An id is 16 or 8 bytes of any kind; text in its place is none, or was meant to be read.
+        match bytes.len() {
+            16 | 8 if bytes.iter().any(|b| !b.is_ascii_graphic()) => {}
+            16 | 8 => self.text(bytes, at, false),
+            0 => {}
+            _ => self.work.edits.delete(at),
         }
     }
 
@@ -295,6 +308,9 @@ impl Scrubber {
             let origin = &work.origins[*text as usize];
             if origin.number {
                 work.edits.rewrite(&origin.leaf, |out| wire::put::bytes(out, 1, content));
+            } else if is_id(&origin.leaf) {
+                // No other text would be an id; without one, the item is still valid.
+                work.edits.delete(&origin.leaf);
             } else {
                 work.edits.replace(&origin.leaf, content);
             }

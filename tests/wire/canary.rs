@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use portcullis::{
-    batch::Signal,
+    batch::{Batch, Signal, TenantId},
+    scrub::{MasterKey, Scratch, Scrubber, Settings, Tally},
     wire::{
         Leaf, Msg, Visitor, put,
         schema::{Kind, Label},
@@ -118,13 +119,32 @@ impl Visitor for Seen {
     }
 }
 
-/// Scenario: a secret in any string or bytes field of the three trees, as the first and as the last
-/// of a duplicated field, with every message on the way duplicated too.
-/// Guarantee: the walker shows both.
-#[test]
-fn every_text_of_the_protocol_is_visited() {
+/// A string or bytes field of the protocol and the way to it, as field numbers from the request.
+struct Place {
+    signal: Signal,
+    name: String,
+    path: Vec<u32>,
+    number: u32,
+}
+
+impl Place {
+    /// A request that holds the texts there, one after the other, with every message on the way twice.
+    fn request(&self, texts: &[&[u8]]) -> Vec<u8> {
+        let mut request = Vec::new();
+        texts.iter().for_each(|text| put::bytes(&mut request, self.number, text));
+        for step in self.path.iter().rev() {
+            let inner = std::mem::take(&mut request);
+            put::bytes(&mut request, *step, &inner);
+            put::bytes(&mut request, *step, b"");
+        }
+        request
+    }
+}
+
+/// Every string and bytes field of every message of the three trees, by one path each.
+fn places() -> Vec<Place> {
     let all = protocol();
-    let mut planted = 0;
+    let mut out = Vec::new();
     for (signal, root) in roots() {
         // Breadth first: one path of field numbers to every message type.
         let mut paths: Vec<(String, Vec<u32>)> = vec![(root, vec![])];
@@ -144,27 +164,50 @@ fn every_text_of_the_protocol_is_visited() {
                         paths.push((field.type_name().to_string(), longer));
                     }
                     fd::Type::String | fd::Type::Bytes => {
-                        let mut request = Vec::new();
-                        put::bytes(&mut request, number, b"secret-first");
-                        put::bytes(&mut request, number, b"between");
-                        put::bytes(&mut request, number, b"secret-last");
-                        for step in path.iter().rev() {
-                            let inner = std::mem::take(&mut request);
-                            put::bytes(&mut request, *step, &inner);
-                            put::bytes(&mut request, *step, b"");
-                        }
-                        let mut found = Seen::default();
-                        walk(signal, &request, &mut found).unwrap();
-                        for secret in [&b"secret-first"[..], b"secret-last"] {
-                            let what = format!("{name}.{}", field.name());
-                            assert!(found.0.iter().any(|text| text == secret), "{what} was not visited");
-                        }
-                        planted += 1;
+                        let name = format!("{name}.{}", field.name());
+                        out.push(Place { signal, name, path: path.clone(), number });
                     }
                     _ => {}
                 }
             }
         }
     }
-    assert!(planted > 40, "only {planted} fields were tried");
+    assert!(out.len() > 40, "only {} fields", out.len());
+    out
+}
+
+/// Scenario: a secret in any string or bytes field of the three trees, as the first and as the last
+/// of a duplicated field, with every message on the way duplicated too.
+/// Guarantee: the walker shows both.
+#[test]
+fn every_text_of_the_protocol_is_visited() {
+    for place in places() {
+        let request = place.request(&[b"secret-first", b"between", b"secret-last"]);
+        let mut found = Seen::default();
+        walk(place.signal, &request, &mut found).unwrap();
+        for secret in [&b"secret-first"[..], b"secret-last"] {
+            assert!(found.0.iter().any(|text| text == secret), "{} was not visited", place.name);
+        }
+    }
+}
+
+/// Scenario: an e-mail address in any string or bytes field of the three trees, keys of maps and ids among
+/// them, alone and within a text. Guarantee: none leaves.
+#[test]
+fn an_address_survives_in_no_field() {
+    let scrubber = Scrubber::new(&Settings::default()).unwrap();
+    let master = MasterKey::new(&[7; 32], 1).unwrap();
+    let tenant = TenantId(uuid::Uuid::from_u128(7));
+    let mut scratch = Scratch::default();
+    for place in places() {
+        // The third is as long as a trace's id.
+        for text in [&b"canary@example.com"[..], b"mail of canary@example.com came back", b"canary@exampl.co"]
+        {
+            let batch = Batch::raw(place.signal, tenant, 1, place.request(&[text]).into());
+            let mut tally = Tally::default();
+            let clean = scrubber.scrub_batch(&mut scratch, batch, &master, &mut tally).unwrap();
+            let left = memchr::memmem::find(&clean.bytes, b"canary").is_some();
+            assert!(!left, "{} still holds it", place.name);
+        }
+    }
 }
