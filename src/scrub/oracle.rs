@@ -1,12 +1,13 @@
 //! The portable path: every rule's regular expression over every text. Slow and plain; the fast path is
 //! held to it, span for span.
 
-use regex_automata::Input;
+use regex_automata::{Input, meta::Cache};
 
 use super::{
     Scrubber, keys,
     rule::Verdict,
     scan::{Find, Scratch, Source},
+    verify::snap,
 };
 
 impl Scrubber {
@@ -23,23 +24,33 @@ impl Scrubber {
 
     /// The finds in one text by the portable path, without what is encoded: start, end and rule, in order.
     pub fn oracle_spans(&self, text: &[u8]) -> Vec<(usize, usize, String)> {
+        thread_local!(static CACHES: std::cell::RefCell<(u64, Vec<Cache>)> = Default::default());
+        CACHES.with_borrow_mut(|(engine, caches)| {
+            if *engine != self.engine.number {
+                *engine = self.engine.number;
+                *caches = self.engine.rules.iter().map(|rule| rule.regex.create_cache()).collect();
+            }
+            self.oracle_with(caches, text)
+        })
+    }
+
+    fn oracle_with(&self, caches: &mut [Cache], text: &[u8]) -> Vec<(usize, usize, String)> {
         let mut out = Vec::new();
-        for rule in &self.engine.rules {
-            let mut cache = rule.regex.create_cache();
+        for (rule, cache) in self.engine.rules.iter().zip(caches) {
             let mut from = 0;
             while from < text.len() {
-                let Some(found) =
-                    rule.regex.search_with(&mut cache, &Input::new(text).range(from..text.len()))
+                let Some(found) = rule.regex.search_with(cache, &Input::new(text).range(from..text.len()))
                 else {
                     break;
                 };
                 from = found.end();
-                let (start, end) = rule.value(&mut cache, text, found.start(), found.end());
+                let (start, end) = rule.value(cache, text, found.start(), found.end());
                 if keys::is_replaced(&text[start..end]) {
                     continue;
                 }
                 if rule.judge(text, start, end, b"") == Verdict::Accepted {
-                    out.push((start, end, rule.id.clone()));
+                    let (start, end) = snap(text, start, end);
+                    out.push((start as usize, end as usize, rule.id.clone()));
                 }
             }
         }

@@ -123,7 +123,7 @@ pub(super) fn linear(rule: &Rule, number: u16, t: usize, parts: &mut Parts<'_>) 
 }
 
 /// Widens a span to whole characters.
-fn snap(text: &[u8], mut start: usize, mut end: usize) -> (u32, u32) {
+pub(super) fn snap(text: &[u8], mut start: usize, mut end: usize) -> (u32, u32) {
     let inside = |at: usize| text.get(at).is_some_and(|b| b & 0xC0 == 0x80);
     for _ in 0..3 {
         start -= usize::from(start > 0 && inside(start));
