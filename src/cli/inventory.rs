@@ -161,6 +161,9 @@ fn walk(service: &str, path: &str, key: &str, value: &Value, inventory: &mut Inv
         }
         Value::Object(members) => {
             for (name, member) in members {
+                if OWN.contains(&name.as_str()) {
+                    continue;
+                }
                 if WRAPPERS.contains(&name.as_str()) {
                     walk(service, path, key, member, inventory, depth + 1);
                 } else {
@@ -170,6 +173,22 @@ fn walk(service: &str, path: &str, key: &str, value: &Value, inventory: &mut Inv
         }
     }
 }
+
+/// What OTLP says of an item itself: times, ids and numbers of kinds.
+const OWN: [&str; 12] = [
+    "timeUnixNano",
+    "observedTimeUnixNano",
+    "startTimeUnixNano",
+    "endTimeUnixNano",
+    "traceId",
+    "spanId",
+    "parentSpanId",
+    "flags",
+    "kind",
+    "severityNumber",
+    "aggregationTemporality",
+    "droppedAttributesCount",
+];
 
 fn percent(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { (part as f64 * 1000.0 / all as f64).round() / 10.0 }
@@ -226,26 +245,17 @@ fn as_json(inventory: &Inventory<'_>) -> String {
 
 /// A configuration that does what is proposed.
 fn policy(inventory: &Inventory<'_>) -> String {
-    let mut content = Vec::new();
+    let mut keys = Vec::new();
     let mut bodies = Vec::new();
-    let mut dropped: Vec<(&str, Vec<String>)> = Vec::new();
     for ((service, path), field) in &inventory.fields {
-        let attribute = path.strip_prefix("attributes.");
-        match (field.proposal(), attribute) {
-            (Proposal::Content, Some(key)) => content.push(key.to_ascii_lowercase()),
+        match (field.proposal(), path.strip_prefix("attributes.")) {
+            (Proposal::Content | Proposal::Drop, Some(key)) => keys.push(key.to_ascii_lowercase()),
             (Proposal::Content, None) => bodies.push(format!("{path} of {}", json!(service))),
-            (Proposal::Drop, Some(key)) => {
-                let field = format!("attributes[{}]", json!(key));
-                match dropped.last_mut() {
-                    Some((last, fields)) if *last == service => fields.push(field),
-                    _ => dropped.push((service, vec![field])),
-                }
-            }
             _ => {}
         }
     }
-    content.sort();
-    content.dedup();
+    keys.sort();
+    keys.dedup();
     let mut out =
         String::from("# Proposed by `portcullis inventory` from what it saw. Read it before you use it.\n");
     for body in &bodies {
@@ -254,21 +264,13 @@ fn policy(inventory: &Inventory<'_>) -> String {
             "# People seem to write in {body}: move it to an attribute and name that below, or drop it."
         );
     }
-    if content.is_empty() && dropped.is_empty() {
+    if keys.is_empty() {
         out.push_str("# Nothing to do beyond the built-in rules.\n");
-    }
-    if !content.is_empty() {
-        let _ = writeln!(out, "scrub:\n  content: drop\n  content_keys: {}", json!(content));
-    }
-    if !dropped.is_empty() {
-        out.push_str("transforms:\n");
-    }
-    for (number, (service, fields)) in dropped.iter().enumerate() {
-        let _ = writeln!(out, "  - name: personal-fields-{}", number + 1);
-        if !service.is_empty() {
-            let _ = writeln!(out, "    where: {{ service: {} }}", json!(service));
-        }
-        let _ = writeln!(out, "    do:\n      - remove: {}", json!(fields));
+    } else {
+        out.push_str("# Attributes that people fill, or that hold nothing but personal data or secrets: they go as a whole,\n");
+        out.push_str("# after detection has seen them.\n");
+        let _ = writeln!(out, "scrub:\n  content: drop\n  content_keys:");
+        keys.iter().for_each(|key| _ = writeln!(out, "    - {}", json!(key)));
     }
     out
 }
@@ -322,7 +324,7 @@ mod tests {
         let shown = as_text(&inventory) + &as_json(&inventory) + &policy(&inventory);
         assert!(!shown.contains("jane") && !shown.contains("203.0"), "{shown}");
         let policy = policy(&inventory);
-        assert!(policy.contains("chat.message") && policy.contains("attributes[\"user.mail\"]"), "{policy}");
+        assert!(policy.contains("chat.message") && policy.contains("user.mail"), "{policy}");
         let document = config::Document::parse("policy.yaml", &policy, config::Options::default()).unwrap();
         let read: Result<config::Config, _> = document.decode();
         assert!(read.is_ok(), "{policy}");
