@@ -266,6 +266,8 @@ pub const REDACT_LINE_BYTES: usize = 64 * MIB;
 pub const REDACT_BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes that `redact` reads and writes at once.
 pub const REDACT_BUFFER_BYTES: usize = 256 * 1024;
+/// Window of a zstd frame that `redact` reads, as a power of two (128 MiB, what `zstd -d` takes unasked).
+pub const REDACT_ZSTD_WINDOW_LOG: u32 = 27;
 /// Longest text that `explain` takes, in bytes.
 pub const EXPLAIN_BYTES: usize = MIB;
 

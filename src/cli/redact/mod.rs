@@ -1,11 +1,16 @@
 //! `redact`: text in, text without personal data and secrets out, line by line.
 
+mod input;
+mod progress;
+
 use std::{
     borrow::Cow,
+    cell::Cell,
     collections::BTreeMap,
-    fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Read, Write},
-    path::PathBuf,
+    fs::{self, File},
+    io::{self, BufRead, BufWriter, IsTerminal, Read, Stderr, Write},
+    path::{Path, PathBuf},
+    time::Instant,
 };
 
 use serde_json::Value;
@@ -16,11 +21,13 @@ use crate::{
     limits,
     scrub::{Scratch, Scrubber, Tally},
 };
+use input::{Counted, Packing, Text};
+use progress::{Progress, count};
 
 /// The options of `portcullis redact`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RedactArgs {
-    /// Files; without any, standard input
+    /// Files, plain or packed with gzip or zstd; `-`, or no file, is standard input
     #[arg(value_name = "FILE")]
     pub inputs: Vec<PathBuf>,
     /// Lines are JSON objects: keep the value of the first key, scrub that of the second, leave out the rest
@@ -29,7 +36,7 @@ pub struct RedactArgs {
     /// End with code 1 if something was found
     #[arg(long)]
     pub fail_on_find: bool,
-    /// No summary
+    /// No summary and no progress
     #[arg(long, short)]
     pub quiet: bool,
     /// The configuration, of which the section `scrub` counts.
@@ -60,21 +67,38 @@ pub fn run(args: &RedactArgs) -> Result<Code, Failure> {
     let scrubber = scrubber(&args.config)?;
     let out = BufWriter::with_capacity(limits::REDACT_BUFFER_BYTES, io::stdout().lock());
     let mut redactor = Redactor::new(&scrubber, args.jsonl.clone(), out);
-    let mut result = Ok(());
-    if args.inputs.is_empty() {
-        result = redactor.all("stdin", io::stdin().lock());
-    }
-    for path in &args.inputs {
-        let name = path.display().to_string();
-        let opened = File::open(path).map_err(|error| Failure::io(&name, &error));
-        result = result.and_then(|()| redactor.all(&name, opened?));
-    }
+    // Where the text itself goes to the terminal, it shows how far it is.
+    let watched = !args.quiet && io::stderr().is_terminal() && !io::stdout().is_terminal();
+    let terminal = watched.then(io::stderr);
+    redactor.progress = Progress::new(terminal, size(&args.inputs), Instant::now());
+    let stdin = [PathBuf::from("-")];
+    let inputs = if args.inputs.is_empty() { &stdin[..] } else { &args.inputs };
+    let result = inputs.iter().try_for_each(|path| redactor.input(path));
+    let Redactor { lines, counts, .. } = redactor;
     // What was done before a mistake is told, too.
     if !args.quiet {
-        redactor.summary().iter().for_each(|line| say(line));
+        summary(lines, &counts).iter().for_each(|line| say(line));
     }
     result?;
-    Ok(if args.fail_on_find && redactor.found() > 0 { Code::Failed } else { Code::Ok })
+    Ok(if args.fail_on_find && !counts.is_empty() { Code::Failed } else { Code::Ok })
+}
+
+/// How many bytes there are to read, if all inputs are files.
+fn size(inputs: &[PathBuf]) -> Option<u64> {
+    let size = |path: &PathBuf| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|file| file.len());
+    if inputs.is_empty() { None } else { inputs.iter().map(size).sum() }
+}
+
+/// How many values of a type had something done to them.
+type Counts = BTreeMap<(String, &'static str), u64>;
+
+fn summary(lines: u64, counts: &Counts) -> Vec<String> {
+    let found = counts.values().sum();
+    let mut out = vec![format!("{}, {} found", count(lines, "line"), count(found, "value"))];
+    for ((kind, action), count) in counts {
+        out.push(format!("{count:>10}  {kind} ({action})"));
+    }
+    out
 }
 
 struct Redactor<'s, W> {
@@ -83,8 +107,11 @@ struct Redactor<'s, W> {
     out: W,
     scratch: Scratch,
     tally: Tally,
-    counts: BTreeMap<(String, &'static str), u64>,
+    counts: Counts,
     lines: u64,
+    /// Bytes of the inputs before the present one, as they are packed.
+    read: u64,
+    progress: Progress<Stderr>,
 }
 
 /// Lines between two sums of the counts.
@@ -98,38 +125,61 @@ impl<'s, W: Write> Redactor<'s, W> {
             out,
             scratch: Scratch::default(),
             tally: Tally::default(),
-            counts: BTreeMap::new(),
+            counts: Counts::new(),
             lines: 0,
+            read: 0,
+            progress: Progress::new(None, None, Instant::now()),
         }
     }
 
+    /// One file, or standard input.
+    fn input(&mut self, path: &Path) -> Result<(), Failure> {
+        if path == Path::new("-") {
+            return self.all("stdin", io::stdin().lock());
+        }
+        let name = path.display().to_string();
+        self.all(&name, File::open(path).map_err(|error| Failure::io(&name, &error))?)
+    }
+
     fn all(&mut self, name: &str, input: impl Read) -> Result<(), Failure> {
-        let mut reader = BufReader::with_capacity(limits::REDACT_BUFFER_BYTES, input);
-        let mut unit = Vec::new();
-        let mut number = 0;
-        let result = loop {
-            // What is written is seen before a wait for more.
-            if reader.buffer().is_empty()
-                && let Err(error) = self.out.flush()
-            {
-                break Err(Failure::io("stdout", &error));
-            }
-            unit.clear();
-            match next(&mut reader, &mut unit, self.jsonl.is_none()) {
-                Ok(0) => break Ok(()),
-                Ok(lines) => number += lines,
-                Err(Wrong::Read(error)) => break Err(Failure::io(name, &error)),
-                Err(Wrong::Long) => {
-                    let bound = limits::REDACT_LINE_BYTES;
-                    break Err(Failure::failed(format!("{name}:{}: longer than {bound} bytes", number + 1)));
-                }
-            }
-            if let Err(failure) = self.unit(name, number, &unit) {
-                break Err(failure);
-            }
-        };
+        let bytes = Cell::new(0);
+        let (packing, mut reader) =
+            input::open(Counted { input, bytes: &bytes }).map_err(|error| Failure::io(name, &error))?;
+        let result = self.units(name, packing, &mut reader, &bytes);
+        self.read += bytes.get();
         self.sum();
         result.and(self.out.flush().map_err(|error| Failure::io("stdout", &error)))
+    }
+
+    fn units(
+        &mut self,
+        name: &str,
+        packing: Packing,
+        reader: &mut Text<'_>,
+        bytes: &Cell<u64>,
+    ) -> Result<(), Failure> {
+        let mut unit = Vec::new();
+        let mut number = 0;
+        loop {
+            unit.clear();
+            // What is written is seen before a wait for more.
+            if reader.buffer().is_empty() {
+                self.out.flush().map_err(|error| Failure::io("stdout", &error))?;
+            }
+            match next(reader, &mut unit, self.jsonl.is_none()) {
+                Ok(0) => return Ok(()),
+                Ok(lines) => number += lines,
+                Err(wrong) => {
+                    let line = number + 1 + memchr::memchr_iter(b'\n', &unit).count() as u64;
+                    return Err(wrong.failure(name, line, packing));
+                }
+            }
+            self.unit(name, number, &unit)?;
+            if self.progress.is_due() {
+                self.sum();
+                self.progress.show(self.lines, self.read + bytes.get(), self.found());
+            }
+        }
     }
 
     /// One line, or the lines of one key in PEM.
@@ -192,19 +242,32 @@ impl<'s, W: Write> Redactor<'s, W> {
     fn found(&self) -> u64 {
         self.counts.values().sum()
     }
-
-    fn summary(&self) -> Vec<String> {
-        let mut lines = vec![format!("{} lines, {} values found", self.lines, self.found())];
-        for ((kind, action), count) in &self.counts {
-            lines.push(format!("{count:>10}  {kind} ({action})"));
-        }
-        lines
-    }
 }
 
 enum Wrong {
     Read(io::Error),
     Long,
+}
+
+impl Wrong {
+    /// `line` is the one that could not be read to its end.
+    fn failure(self, name: &str, line: u64, packing: Packing) -> Failure {
+        match self {
+            Wrong::Long => {
+                let bound = limits::REDACT_LINE_BYTES;
+                Failure::failed(format!("{name}:{line}: longer than {bound} bytes"))
+            }
+            Wrong::Read(error) if packing == Packing::None => Failure::io(&format!("{name}:{line}"), &error),
+            // What was unpacked of this line is left out: half a value could not be told for one.
+            Wrong::Read(error) => {
+                let packing = packing.as_str();
+                Failure::failed(format!(
+                    "{name}:{line}: expected {packing} data, but it ends early or is damaged here ({error}); \
+                     all whole lines before are written; `{packing} -t` tests the file"
+                ))
+            }
+        }
+    }
 }
 
 /// Reads one line, with its end; a private key in PEM as a whole if `blocks`. Answers how many lines.
@@ -286,5 +349,23 @@ mod tests {
             redact(b"{\"id\":1,\"text\":null}\n{\"id\":\"secret@example.com\"}", Some(("id", "text")));
         let error = result.unwrap_err().text;
         assert!(error.contains("test:2") && !error.contains("secret"), "{error}");
+    }
+
+    /// Scenario: packed lines, whole and cut within a value. Guarantee: whole lines are scrubbed and written;
+    /// of the last one, which could not be read to its end, nothing comes out; the error names its line.
+    #[test]
+    fn packed_lines_are_read() {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        for text in ["to a@example.com\nplain\n", "to jane@exam", "ple.com\n"] {
+            encoder.write_all(text.as_bytes()).unwrap();
+            encoder.flush().unwrap();
+        }
+        let packed = encoder.finish().unwrap();
+        let (result, text, found) = redact(&packed, None);
+        assert_eq!((result, text.as_str(), found), (Ok(()), "to [EMAIL]\nplain\nto [EMAIL]\n", 2));
+        let (result, text, found) = redact(&packed[..packed.len() - 12], None);
+        assert_eq!((text.as_str(), found), ("to [EMAIL]\nplain\n", 1));
+        let error = result.unwrap_err().text;
+        assert!(error.starts_with("test:3: expected zstd data") && !error.contains("jane"), "{error}");
     }
 }
