@@ -1,12 +1,12 @@
 //! Shapes: from 64 bytes at a time, one bit stream for each byte class, then a rule's necessary shape
 //! as a few shifts and ands. Says where a rule *could* match; never says that it does.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::block::{self, Lanes, Planes};
 
 /// A necessary shape of a rule's matches. The closed set that a pack can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
     /// An `@` after a word character.

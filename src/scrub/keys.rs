@@ -154,6 +154,12 @@ fn unnumbered(key: &[u8]) -> Option<&[u8]> {
     (digits > 0 && name.last().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')).then_some(name)
 }
 
+/// A name as keys are looked up by it: the same for all ways to write it, with `=` in front or without.
+pub(super) fn normal_name(name: &str) -> Vec<u8> {
+    let normal = normalise(name.as_bytes());
+    normal.text[..normal.len].to_vec()
+}
+
 impl Names {
     pub fn add(&mut self, name: &str, rule: u16) {
         let exact = name.starts_with('=');

@@ -18,10 +18,13 @@
 
 mod batch;
 mod block;
+pub mod catalogue;
 mod classes;
+mod coverage;
 mod explain;
 mod inventory;
 mod keys;
+pub mod lint;
 mod literals;
 mod opaque;
 mod oracle;
@@ -68,6 +71,7 @@ use literals::{Begins, Literals};
 use pack::Place;
 use rule::Rule;
 use scan::Source;
+use settings::CONTENT;
 
 /// The packs that are built in: file name and text.
 pub const BUILTIN: [(&str, &str); 4] = [
@@ -226,9 +230,7 @@ impl Scrubber {
             for (spec, place) in &pack.rules {
                 let (kind, off) = enter(&spec.id, &spec.kind, *place)?;
                 let mut rule = Rule::compile(spec, &pack.file, *place, kind)?;
-                if let Some(action) = settings.actions.get(&spec.id) {
-                    rule.action = *action;
-                }
+                rule.action = settings.action(&spec.id, spec.action);
                 if !off {
                     engine.rules.push(rule);
                 }
@@ -236,18 +238,13 @@ impl Scrubber {
             for (spec, place) in &pack.keys {
                 let (kind, off) = enter(&spec.id, &spec.kind, *place)?;
                 let mut rule = KeyRule::compile(spec, &pack.file, *place, kind)?;
-                if spec.kind == "CONTENT" {
-                    rule.action = settings.content;
-                }
-                if let Some(action) = settings.actions.get(&spec.id) {
-                    rule.action = *action;
-                }
+                rule.action = settings.key_action(&spec.id, &spec.kind, spec.action);
                 if off {
                     continue;
                 }
                 let number = engine.keys.len() as u16;
                 names.extend(spec.names.iter().map(|name| (name.clone(), number)));
-                if spec.kind == "CONTENT" {
+                if spec.kind == CONTENT {
                     names.extend(settings.content_keys.iter().map(|name| (name.clone(), number)));
                 }
                 except.extend(&spec.except);
@@ -256,8 +253,8 @@ impl Scrubber {
         }
         if let Some(id) = settings.disable.iter().chain(settings.actions.keys()).find(|id| !ids.contains(*id))
         {
-            let near = ids.iter().max_by(|a, b| strsim::jaro(a, id).total_cmp(&strsim::jaro(b, id)));
             let error = PackError::new("scrub", Place::default(), Some(id), "there is no rule of this id");
+            let near = nearest(ids.iter().map(String::as_str), id);
             return Err(near.iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
         }
         engine.index(&names);
@@ -342,6 +339,11 @@ impl Scrubber {
         let source = self.engine.key(key.as_bytes())?.source;
         Some((&self.engine.kinds[usize::from(self.engine.kind(source))], self.engine.action(source)))
     }
+}
+
+/// The name that is most like `name`, if there are any.
+pub(crate) fn nearest<'n>(names: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
+    names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)))
 }
 
 impl Engine {

@@ -3,14 +3,14 @@
 use std::{collections::HashMap, fmt};
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Action, classes::Shape, validate::Validator};
 use crate::limits;
 
 /// How bad it is when a value of this kind gets out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Hardly.
@@ -24,7 +24,7 @@ pub enum Severity {
 }
 
 /// A rule that finds a value by its shape.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSpec {
     /// A name, unique over all packs.
@@ -68,7 +68,7 @@ pub struct RuleSpec {
 }
 
 /// A rule that knows a value by the name of its key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySpec {
     /// A name, unique over all packs.
@@ -153,15 +153,7 @@ pub struct PackError {
 
 impl fmt::Display for PackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
-        if let Some(rule) = &self.rule {
-            write!(f, "rule {rule}: ")?;
-        }
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " (hint: {hint})"),
-            None => Ok(()),
-        }
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.text())
     }
 }
 
@@ -177,6 +169,13 @@ impl PackError {
             message: message.into(),
             hint: None,
         }
+    }
+
+    /// All but the place.
+    pub(super) fn text(&self) -> String {
+        let rule = self.rule.as_ref().map(|rule| format!("rule {rule}: ")).unwrap_or_default();
+        let hint = self.hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+        format!("{rule}{}{hint}", self.message)
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -9,6 +9,7 @@ use regex_syntax::hir::{Hir, Look, literal::Extractor};
 use super::{
     Action, Severity,
     classes::Shape,
+    coverage::uncovered,
     literals::{self, Begins},
     pack::{PackError, Place, RuleSpec},
     validate::Validator,
@@ -129,6 +130,19 @@ impl Rule {
             && list.iter().any(|l| l.len() < literals::SHORTEST)
         {
             return Err(error("a literal is shorter than 3 bytes".into(), "give longer ones, or a shape"));
+        }
+        if spec.shape.is_none()
+            && !spec.literals.is_empty()
+            && let Filter::Literals(list) = &filter
+            && let Some(start) = uncovered(&hir, list)
+        {
+            return Err(error(
+                format!(
+                    "a match can start with `{}`, which starts with none of `literals`",
+                    start.escape_ascii()
+                ),
+                "such a match would be missed: add that literal, or shorten one to what all matches have",
+            ));
         }
         if longest == ENDLESS && matches!(filter, Filter::Shape(_)) {
             return Err(error(

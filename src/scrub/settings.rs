@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
 
+/// The type of user content.
+pub(super) const CONTENT: &str = "CONTENT";
+
 /// Scrubbing: which rules apply, and what happens to what they find.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -46,6 +49,18 @@ impl Default for Settings {
             master_key_file: None,
             key_epoch: 1,
         }
+    }
+}
+
+impl Settings {
+    /// What happens to the finds of a rule: `own` is what its pack says.
+    pub(super) fn action(&self, id: &str, own: Action) -> Action {
+        self.actions.get(id).copied().unwrap_or(own)
+    }
+
+    /// The same for a rule by key. What happens to user content is said for all such rules at once.
+    pub(super) fn key_action(&self, id: &str, kind: &str, own: Action) -> Action {
+        self.action(id, if kind == CONTENT { self.content } else { own })
     }
 }
 

@@ -4,10 +4,10 @@ mod iban;
 mod national;
 mod secret;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The closed set of validators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validator {
     /// Payment card: issuer range, length and Luhn.
