@@ -183,6 +183,94 @@ rules:
     assert!(code == 2 && err.contains("nothing.yaml"), "{err}");
 }
 
+/// Scenario: the rules in force, with one switched off and another action for one. Guarantee: each on its line,
+/// marked; only those of a type where one is asked for, and a type that is none is told.
+#[test]
+fn rules_are_listed() {
+    let here = folder();
+    let sets = ["--set", "scrub.disable=[mac]", "--set", "scrub.actions.ipv4.mask.keep=2"];
+    let (code, out, err) = run(here.path(), &[&["rules", "list"], &sets[..]].concat(), "");
+    assert_eq!(code, 0, "{err}");
+    let words = |id: &str| -> Vec<String> {
+        let line = out.lines().find(|line| line.starts_with(&format!("{id} "))).unwrap_or_default();
+        line.split("  ").filter(|word| !word.is_empty()).map(|word| word.trim().to_owned()).collect()
+    };
+    assert_eq!(words("email")[..5], ["email", "EMAIL", "medium", "redact", "shape"]);
+    assert!(words("email")[5].starts_with("rules/personal.yaml:"), "{out}");
+    assert_eq!(words("mac")[3], "(off)");
+    assert_eq!(words("ipv4")[3], "{ mask: { keep: 2 } }");
+    assert_eq!((words("jwt")[4].as_str(), words("key_email")[4].as_str()), ("literals", "key"));
+    assert_eq!(words("content_gen_ai")[3], "drop");
+    let (_, out, _) = run(here.path(), &["rules", "list", "--type", "email", "--json"], "");
+    let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let list = list.as_array().unwrap();
+    assert!(list.len() >= 2 && list.iter().all(|rule| rule["type"] == "EMAIL"), "{out}");
+    assert_eq!((&list[0]["id"], &list[0]["off"]), (&"email".into(), &false.into()));
+    let (code, _, err) = run(here.path(), &["rules", "list", "--type", "EMIAL"], "");
+    assert!(code == 2 && err.contains("did you mean EMAIL?"), "{err}");
+}
+
+/// Scenario: one rule by shape, one by key, one that there is not. Guarantee: all that its pack says, the action
+/// in force and the place; the nearest id.
+#[test]
+fn a_rule_is_shown() {
+    let here = folder();
+    let set = "scrub.actions.email=pseudonym";
+    let (code, out, _) = run(here.path(), &["rules", "show", "email", "--set", set], "");
+    assert_eq!(code, 0);
+    for expected in [
+        "email, rules/personal.yaml:",
+        "  description     An e-mail address.\n",
+        "  action          pseudonym\n",
+        "  found by        shape\n",
+        "  validator       email\n",
+        "  no_match        \"user@localhost\"\n",
+    ] {
+        assert!(out.contains(expected), "{expected:?} is not in\n{out}");
+    }
+    let (_, out, _) = run(here.path(), &["rules", "show", "key_person"], "");
+    assert!(out.contains("names           enduser.id, ") && out.contains("attribute_only  true"), "{out}");
+    let (_, out, _) = run(here.path(), &["rules", "show", "jwt", "--json"], "");
+    let rule: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(rule["id"] == "jwt" && rule["literals"][0].is_string() && rule["line"].is_u64(), "{out}");
+    let (code, _, err) = run(here.path(), &["rules", "show", "emial"], "");
+    assert!(code == 2 && err.contains("there is no rule emial; did you mean email?"), "{err}");
+}
+
+/// Scenario: the built-in packs, then packs with a warning, an error, and no YAML at all. Guarantee: place, level
+/// and rule are told; code 1 for errors, and for warnings only where they are denied.
+#[test]
+fn packs_are_linted() {
+    let here = folder();
+    let (code, out, err) = run(here.path(), &["rules", "lint", "--deny-warnings"], "");
+    assert!(code == 0 && out.contains("0 errors, 0 warnings, "), "{out}{err}");
+    let rule = |pattern: &str| {
+        format!(
+            "rules:\n  - {{ id: x, type: X1, description: d, severity: low, pattern: '{pattern}', \
+             literals: [tok_], match: [a], no_match: [] }}\n"
+        )
+    };
+    file(here.path(), "pack.yaml", &rule("tok_x{9}"));
+    let (code, out, _) = run(here.path(), &["rules", "lint", "pack.yaml"], "");
+    assert_eq!(code, 0);
+    assert!(out.starts_with("pack.yaml:2:5: warning: rule x: `no_match` has no example (hint: "), "{out}");
+    assert!(out.ends_with("\n0 errors, 1 warning, 0 notes\n"), "{out}");
+    assert_eq!(run(here.path(), &["rules", "lint", "pack.yaml", "--deny-warnings"], "").0, 1);
+    file(here.path(), "gap.yaml", &rule("(?:tok|key)_x{9}"));
+    let (code, out, _) = run(here.path(), &["rules", "lint", "gap.yaml", "--json"], "");
+    let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let last = list.as_array().unwrap().last().unwrap();
+    assert!(code == 1 && last["level"] == "error" && last["line"] == 2, "{out}");
+    assert!(last["message"].as_str().unwrap().contains("`key_`"), "{out}");
+    // Such a rule is not put into force either: what starts so would be missed.
+    let (code, _, err) = run(here.path(), &["validate", "--set", "scrub.packs=[gap.yaml]"], "");
+    assert!(code == 2 && err.contains("gap.yaml:2:5") && err.contains("`key_`"), "{err}");
+    file(here.path(), "broken.yaml", "rules: [");
+    let (code, out, _) = run(here.path(), &["rules", "lint", "broken.yaml"], "");
+    assert!(code == 1 && out.contains("error: not YAML"), "{out}");
+    assert_eq!(run(here.path(), &["rules", "lint", "missing.yaml"], "").0, 2);
+}
+
 /// Scenario: text through `redact`. Guarantee: lines stay lines, values go, the summary is on stderr.
 #[test]
 fn text_is_redacted() {
@@ -243,7 +331,7 @@ fn findings_are_explained_without_values() {
     assert!(out.contains("found   EMAIL by rule email at bytes 5..21"), "{out}");
     assert!(out.contains("passed  rule credit_card at bytes 27..46: the validator says no"), "{out}");
     assert!(!out.contains("jane") && !out.contains("4111"), "{out}");
-    let (_, shown, _) = run(here.path(), &["explain", "--show-values"], &format!("{text}\n"));
+    let (_, shown, _) = run(here.path(), &["explain", "--show-values"], format!("{text}\n"));
     assert!(shown.contains("\"jane@example.com\"") && shown.contains("mail [EMAIL] card"), "{shown}");
     let (_, out, _) = run(here.path(), &["explain", "--key", "password", "--json", "hunter2"], "");
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();

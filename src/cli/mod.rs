@@ -51,7 +51,10 @@ enum Verb {
     /// Check a configuration and everything it names
     Validate(config::ValidateArgs),
     /// Run the examples that rules carry
-    Test(rules::TestArgs),
+    Test(rules::test::TestArgs),
+    /// The rules: list them, show one, say what is hardly meant
+    #[command(subcommand)]
+    Rules(rules::Verb),
     /// Replace personal data and secrets in text, line by line
     Redact(redact::RedactArgs),
     /// Say what the rules find in a text, and why
@@ -176,7 +179,8 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
             }
             Ok(if verdict == config::Verdict::Denied { Code::Failed } else { Code::Usage })
         }
-        Verb::Test(args) => rules::run(args),
+        Verb::Test(args) => rules::test::run(args),
+        Verb::Rules(verb) => rules::run(verb),
         Verb::Redact(args) => redact::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Inventory(args) => inventory::run(args),

@@ -2,12 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
-use super::{Code, Failure, config::ConfigArgs, show};
-use crate::{
-    config::{Config, Environment, read_text},
-    limits,
-    scrub::{ExampleFailure, Pack, PackError, Scrubber, pack, run_examples},
-};
+use super::{Code, ConfigArgs, Failure, Pack, pack, print, read, settings, unusable};
+use crate::scrub::{ExampleFailure, run_examples};
 
 /// The options of `portcullis test`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -61,22 +57,17 @@ pub fn run(args: &TestArgs) -> Result<Code, Failure> {
         report.examples,
         report.failures.len()
     );
-    show(&text)?;
+    print(&text)?;
     Ok(if failed == 0 { Code::Ok } else { Code::Failed })
 }
 
 fn packs(args: &TestArgs) -> Result<Vec<Pack>, Failure> {
     if args.packs.is_empty() {
-        let config: Config = args.config.load(Environment::Process)?.decode()?;
-        return Scrubber::packs(&config.scrub).map_err(unusable);
+        return super::packs(&settings(&args.config)?);
     }
-    let read = |path: &PathBuf| {
-        let text = read_text(path, limits::PACK_BYTES)?;
-        pack::read(&path.display().to_string(), &text).map_err(unusable)
+    let one = |path: &PathBuf| {
+        let (file, text) = read(path)?;
+        pack::read(&file, &text).map_err(unusable)
     };
-    args.packs.iter().map(read).collect()
-}
-
-fn unusable(error: PackError) -> Failure {
-    Failure::usage(error.to_string())
+    args.packs.iter().map(one).collect()
 }
