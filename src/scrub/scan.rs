@@ -41,7 +41,7 @@ pub struct Scratch {
     meant: Option<Box<Scratch>>,
     /// The text, and the place in it up to which that was looked for.
     looked_into: (u32, u32),
-    look: Box<Look>,
+    look: Option<Box<Look>>,
     pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
     pub(super) tenant_keys: super::replace::KeyCache,
@@ -248,7 +248,7 @@ impl Engine {
         let len = scratch.arena.len();
         scratch.arena.resize(len + PADDING, SEPARATOR);
 
-        let mut look = std::mem::take(&mut scratch.look);
+        let mut look = scratch.look.take().unwrap_or_default();
         let Look { planes, streams } = &mut *look;
         streams.clear();
         let mut text = 0usize;
@@ -325,7 +325,7 @@ impl Engine {
                 }
             });
         }
-        scratch.look = look;
+        scratch.look = Some(look);
         self.unfiltered(scratch);
         scratch.arena.truncate(len);
         if depth < limits::NESTED_ENCODINGS && !scratch.encoded.is_empty() {
