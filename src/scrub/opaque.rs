@@ -116,9 +116,9 @@ mod tests {
     #[test]
     fn only_readable_text_is_decoded() {
         for (line, token, plain) in [
-            ("card_b64=MzQ2ODE4NjEwNTgxMDMz trace=1", "MzQ2ODE4NjEwNTgxMDMz", "346818610581033"),
-            ("{\"b64\":\"MTY3LTcwLTUzMjI=\"}", "MTY3LTcwLTUzMjI=", "167-70-5322"),
-            ("'\\x3339362d37352d37313537'", "3339362d37352d37313537", "396-75-7157"),
+            ("card_b64=MzcxNDQ5NjM1Mzk4NDMx trace=1", "MzcxNDQ5NjM1Mzk4NDMx", "371449635398431"),
+            ("{\"b64\":\"MjE5LTA5LTk5OTk=\"}", "MjE5LTA5LTk5OTk=", "219-09-9999"),
+            ("'\\x3231392d30392d39393939'", "3231392d30392d39393939", "219-09-9999"),
             ("p=0x6a616e65406578616d706c652e636f6d", "6a616e65406578616d706c652e636f6d", "jane@example.com"),
         ] {
             let mut scratch = Scratch::default();
@@ -126,9 +126,9 @@ mod tests {
             assert_eq!((&line[start..end], meant), (token, plain.to_owned()), "{line}");
         }
         for line in [
-            "trace_id=15a5ba1199d2c6afc5068d31d4f21a81",
+            "trace_id=9c03e7411bd86fa250e98d07c1f4aa36",
             "sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-            "pod=checkout-5zqphp88cf-dsdbp",
+            "pod=checkout-7d9kq2xv4m-w8zrt",
             "org.example.configuration.Loader",
             "/usr/share/zoneinfo/posixrules",
         ] {

@@ -194,12 +194,12 @@ mod tests {
     /// Scenario: tokens, and things that are named alike. Guarantee: told apart.
     #[test]
     fn tokens_are_no_names() {
-        for good in ["vcp_aBcDeFgHiJkLmNoPqRsT1234567890abcdefghij", "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"]
+        for good in ["vcp_qZrXwCvVbNnMkLjHgFdS8641397250poiuytrewq", "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"]
         {
             assert!(token(good.as_bytes()), "{good}");
         }
         for bad in [
-            "auth-cwggdwssdx-vvp9g",
+            "auth-kxmmrtqqzd-wwn7h",
             "mv_ValidateRFC4281CodecId",
             "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
             "pi_3MtwBwLkdIwHu7ix28a3tqPa",
@@ -208,6 +208,6 @@ mod tests {
             assert!(!token(bad.as_bytes()), "{bad}");
         }
         assert!(secret(b"kJhGfDsAqWeRtYuIoPlKjHgF") && !secret(b"ValidateCodecIdentifierNow"));
-        assert!(secret(b"bfo2gxep4drjdtfl78hqatv58euo8fyu") && !secret(b"2026-01-02T03:04:05Z"));
+        assert!(secret(b"mua2nitr6zierpjp84jhcat23nxp3uew") && !secret(b"2026-01-02T03:04:05Z"));
     }
 }
