@@ -5,7 +5,7 @@
 //! loads included, is safe code; the plain path next to it gives the same bits (but for literals, where each
 //! may say more than there is).
 
-use super::literals::Literals;
+use super::{groups::Table, literals::Literals};
 
 /// Blocks that are looked at in one go.
 pub(super) const BLOCKS: usize = 8;
@@ -155,73 +155,6 @@ fn window(bytes: &[u8], i: usize) -> &[u8; 64 + BEHIND] {
     bytes.get(64 * i..).and_then(<[u8]>::first_chunk).unwrap_or(&[0xFF; 64 + BEHIND])
 }
 
-/// Literals by the low five bits of their first four bytes, which tell letters apart in either case, in 8
-/// groups for each of `N` tables.
-#[derive(Debug)]
-pub(super) struct Groups<const N: usize> {
-    /// For each table and place: the groups of each five bits, the lower and the upper 16 of them.
-    tables: [[[[u8; 16]; 2]; 4]; N],
-}
-
-impl<const N: usize> Default for Groups<N> {
-    fn default() -> Self {
-        Groups { tables: [[[[0; 16]; 2]; 4]; N] }
-    }
-}
-
-impl<const N: usize> Groups<N> {
-    /// From the first four bytes of each literal; `None` is any byte.
-    pub fn new(mut literals: Vec<[Option<u8>; 4]>) -> Self {
-        // In order, so that the literals of a group have much in common.
-        literals.sort_unstable();
-        literals.dedup();
-        let mut out = Self::default();
-        for (group, literals) in partition(&literals, 8 * N).into_iter().enumerate() {
-            let (table, bit) = (&mut out.tables[group / 8], 1u8 << (group % 8));
-            for (place, byte) in literals.iter().flat_map(|l| l.iter().enumerate()) {
-                match byte {
-                    Some(byte) => table[place][usize::from(byte >> 4 & 1)][usize::from(byte & 15)] |= bit,
-                    None => table[place].iter_mut().flatten().for_each(|groups| *groups |= bit),
-                }
-            }
-        }
-        out
-    }
-}
-
-/// Literals, in order, cut into so many groups that all of them together let through the fewest texts: a group
-/// lets through every mix of its literals' bytes. By dynamic programming over where the last group begins.
-fn partition(literals: &[[Option<u8>; 4]], groups: usize) -> Vec<&[[Option<u8>; 4]]> {
-    let n = literals.len();
-    // Where the last of some groups begins that hold the first `end` literals, and what they let through.
-    let mut best = vec![vec![(f64::INFINITY, 0); n + 1]; groups + 1];
-    best[0][0].0 = 0.0;
-    for begin in 0..n {
-        let mut places = [0u32; 4];
-        for end in begin + 1..=n {
-            for (place, byte) in places.iter_mut().zip(literals[end - 1]) {
-                *place |= byte.map_or(u32::MAX, |byte| 1 << (byte & 31));
-            }
-            let cost: f64 = places.iter().map(|place| f64::from(place.count_ones()) / 32.0).product();
-            for group in 0..groups {
-                let all = best[group][begin].0 + cost;
-                if all < best[group + 1][end].0 {
-                    best[group + 1][end] = (all, begin);
-                }
-            }
-        }
-    }
-    let mut out = Vec::new();
-    let mut end = n;
-    let fewest = |a: &usize, b: &usize| best[*a][n].0.total_cmp(&best[*b][n].0);
-    for group in (1..=(0..=groups).min_by(fewest).unwrap_or(0)).rev() {
-        let begin = best[group][end].1;
-        out.push(&literals[begin..end]);
-        end = begin;
-    }
-    out
-}
-
 /// Eight bytes as a register's number. No closures over arrays below: the library's code that would call them
 /// was compiled for any processor, so they would not be inlined.
 #[cfg(target_arch = "x86_64")]
@@ -234,7 +167,7 @@ fn eight(bytes: &[u8], at: usize) -> i64 {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCKS, Literals, Planes, eight, window};
+    use super::{BLOCKS, Literals, Planes, Table, eight, window};
 
     #[target_feature(enable = "avx2")]
     #[inline]
@@ -255,7 +188,7 @@ mod avx2 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn wide([a, b, c, d]: &[[[u8; 16]; 2]; 4]) -> Wide {
+    fn wide([a, b, c, d]: &Table) -> Wide {
         [
             [twice(&a[0]), twice(&a[1])],
             [twice(&b[0]), twice(&b[1])],
@@ -348,7 +281,7 @@ mod avx2 {
 mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCKS, Literals, Planes, eight, window};
+    use super::{BLOCKS, Literals, Planes, Table, eight, window};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     #[inline]
@@ -378,7 +311,7 @@ mod avx512 {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     #[inline]
-    fn wide([a, b, c, d]: &[[[u8; 16]; 2]; 4]) -> Wide {
+    fn wide([a, b, c, d]: &Table) -> Wide {
         [
             [four_times(&a[0]), four_times(&a[1])],
             [four_times(&b[0]), four_times(&b[1])],

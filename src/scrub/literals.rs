@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::block::Groups;
+use super::groups::Groups;
 
 /// The shortest literal that a rule may start with, in bytes.
 pub(super) const SHORTEST: usize = 3;

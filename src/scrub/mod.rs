@@ -22,6 +22,7 @@ pub mod catalogue;
 mod classes;
 mod coverage;
 mod explain;
+mod groups;
 mod inventory;
 mod keys;
 pub mod lint;

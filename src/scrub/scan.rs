@@ -119,26 +119,27 @@ impl Scratch {
         &self.arena[text.start as usize..text.end as usize]
     }
 
-    /// Decodes what stands before place `at` of text `t`, a run and all that it is joined to, if it is text in
-    /// hexadecimal or base64. `joined` is how long that is, unless it is long.
-    fn look_into(&mut self, t: usize, at: usize, run: Run, joined: Option<usize>) {
+    /// Decodes the run before place `at` of text `t`, if it is text in hexadecimal.
+    fn look_into_hex(&mut self, t: usize, at: usize, run: Run) -> bool {
         let text = self.texts[t];
         let whole = &self.arena[text.start as usize..text.end as usize];
         let start = at - run.len;
-        if run.digit && opaque::like_hex(&whole[start..at]) {
-            let meant = self.meant.get_or_insert_default();
-            let mut skipped = None;
-            meant.push_with(b"", |out| skipped = opaque::hex(&whole[start..at], out));
-            if let Some(skipped) = skipped {
-                self.opaque.push((t as u32, (start + skipped) as u32, at as u32));
-                return;
-            }
-            meant.pop();
+        let meant = self.meant.get_or_insert_default();
+        let mut skipped = None;
+        meant.push_with(b"", |out| skipped = opaque::hex(&whole[start..at], out));
+        match skipped {
+            Some(skipped) => self.opaque.push((t as u32, (start + skipped) as u32, at as u32)),
+            None => meant.pop(),
         }
-        // Hardly any text in base64 has twelve letters and digits in a row that are all lower case.
-        if !run.upper {
-            return;
-        }
+        skipped.is_some()
+    }
+
+    /// Decodes the run before place `at` of text `t` and all that it is joined to, if it is text in base64; hardly
+    /// any such text has twelve letters and digits in a row that are all lower case. `joined` is how long the run
+    /// is with what is joined to it before, unless that is long.
+    fn look_into_base64(&mut self, t: usize, at: usize, joined: Option<usize>) {
+        let text = self.texts[t];
+        let whole = &self.arena[text.start as usize..text.end as usize];
         let looked = if self.looked_into.0 == t as u32 { self.looked_into.1 as usize } else { 0 };
         let start = match joined {
             Some(len) => at - len,
@@ -176,7 +177,11 @@ impl Scratch {
         for (at, byte) in text.bytes().chain([b' ']).enumerate() {
             let word = byte.is_ascii_alphanumeric();
             if !word && run >= opaque::RUN {
-                self.look_into(0, at, Run::plain(text.as_bytes(), at), None);
+                let run = Run::plain(text.as_bytes(), at);
+                let hex = run.digit && opaque::like_hex(&text.as_bytes()[at - run.len..at]);
+                if !(hex && self.look_into_hex(0, at, run)) && run.upper {
+                    self.look_into_base64(0, at, None);
+                }
             }
             run = if word { run + 1 } else { 0 };
         }
@@ -382,11 +387,15 @@ impl Engine {
                 }
             }
         }
-        if depth < limits::NESTED_ENCODINGS
-            && (run.upper || (run.digit && opaque::like_hex(&scratch.arena[start..at])))
-        {
-            let t = text_at(&scratch.texts, text, at);
-            scratch.look_into(t, at - scratch.texts[t].start as usize, run, token());
+        if depth < limits::NESTED_ENCODINGS {
+            let hex = run.digit && opaque::like_hex(&scratch.arena[start..at]);
+            if hex || run.upper {
+                let t = text_at(&scratch.texts, text, at);
+                let at = at - scratch.texts[t].start as usize;
+                if !(hex && scratch.look_into_hex(t, at, run)) && run.upper {
+                    scratch.look_into_base64(t, at, token());
+                }
+            }
         }
     }
 
