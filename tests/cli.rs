@@ -328,9 +328,16 @@ fn findings_are_explained_without_values() {
     let text = "mail jane@example.com card 4111 1111 1111 1112";
     let (code, out, _) = run(here.path(), &["explain", text], "");
     assert_eq!(code, 0);
-    assert!(out.contains("found   EMAIL by rule email at bytes 5..21"), "{out}");
-    assert!(out.contains("passed  rule credit_card at bytes 27..46: the validator says no"), "{out}");
+    assert!(
+        out.contains(
+            "found   EMAIL by rule email at bytes 5..21: its shape tells, the validator email says yes"
+        ),
+        "{out}"
+    );
+    assert!(out.contains("passed  rule credit_card at bytes 27..46: the validator card says no"), "{out}");
     assert!(!out.contains("jane") && !out.contains("4111"), "{out}");
+    let (_, out, _) = run(here.path(), &["explain", "Chrome/120.0.99.71 ran"], "");
+    assert!(out.contains("the word `chrome/` before it speaks against it"), "{out}");
     let (_, shown, _) = run(here.path(), &["explain", "--show-values"], format!("{text}\n"));
     assert!(shown.contains("\"jane@example.com\"") && shown.contains("mail [EMAIL] card"), "{shown}");
     let (_, out, _) = run(here.path(), &["explain", "--key", "password", "--json", "hunter2"], "");

@@ -65,7 +65,13 @@ fn value(text: &str, start: usize, end: usize) -> &str {
 fn as_text(explanation: &Explanation, text: &str, args: &ExplainArgs) -> String {
     let mut out = String::new();
     for find in &explanation.findings {
-        let why = if find.by_key { "its key tells" } else { "its shape tells" };
+        let mut why = if find.by_key { "its key tells" } else { "its shape tells" }.to_owned();
+        if let Some(validator) = &find.validator {
+            let _ = write!(why, ", the validator {validator} says yes");
+        }
+        if let Some(word) = &find.word {
+            let _ = write!(why, ", the word `{word}` is near");
+        }
         let severity = format!("{:?}", find.severity).to_lowercase();
         let _ = write!(
             out,
@@ -105,7 +111,8 @@ fn as_json(explanation: &Explanation, text: &str, args: &ExplainArgs) -> String 
         let severity = format!("{:?}", find.severity).to_lowercase();
         findings.push(json!({
             "rule": find.rule, "type": find.kind, "severity": severity, "action": find.action.as_str(),
-            "start": find.start, "end": find.end, "by_key": find.by_key, "value": shown(find.start, find.end),
+            "start": find.start, "end": find.end, "by_key": find.by_key, "validator": find.validator,
+            "word": find.word, "value": shown(find.start, find.end),
         }));
     }
     let mut misses = Vec::new();

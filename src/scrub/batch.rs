@@ -132,6 +132,12 @@ impl Gather<'_> {
         self.work.open.last().copied()
     }
 
+    /// Which of two keys, one around the other, tells: the outer one, if it changes anything.
+    fn stronger(&self, outer: Option<Telling>, inner: Option<Telling>) -> Option<Telling> {
+        let loud = |telling: &Telling| !self.engine.action(telling.source).is_quiet();
+        outer.filter(loud).or(inner).or(outer)
+    }
+
     #[inline]
     fn text(&mut self, text: &[u8], leaf: &Leaf<'_>, number: bool) {
         let attribute = self.attribute(leaf.tag);
@@ -180,7 +186,7 @@ impl Visitor for Gather<'_> {
             tag: at.tag,
             end: at.end,
             depth: at.depth,
-            by_key: outer.and_then(|span| span.by_key).or(own),
+            by_key: self.stronger(outer.and_then(|span| span.by_key), own),
             // A pair with two keys is ignored only if both are.
             ignored: ignored && again.is_none_or(|span| span.ignored),
         };
@@ -276,7 +282,7 @@ impl Scrubber {
             let drop = finds.iter().any(|f| self.engine.action(f.source) == Action::Drop);
             match work.origins[first.text as usize].attribute {
                 Some(span) if drop => work.edits.remove(span.tag, span.end, span.depth),
-                _ if self.engine.changes(finds) => {
+                _ => {
                     work.replaced.push(first.text);
                     work.key.clear();
                     work.key.extend_from_slice(scratch.key_of(first.text));
@@ -284,7 +290,6 @@ impl Scrubber {
                         self.engine.replace(scratch, from..to, Some(tenant), out);
                     });
                 }
-                _ => {}
             }
             from = to;
         }
@@ -297,7 +302,7 @@ impl Scrubber {
             let left;
             let here = finds.iter().take_while(|find| find.text == number).count();
             let mut content = replaced.text(number);
-            if self.engine.changes(&finds[..here]) {
+            if here > 0 {
                 let mut more = content.to_vec();
                 let key = scratch.key_of(*text).to_vec();
                 self.engine.again(scratch, &mut more, &key, Some(tenant), Some(tally));
@@ -338,6 +343,9 @@ impl Engine {
                 Some(Find { text: number as u32, start: 0, end: text.end - text.start, source })
             })
             .collect();
+        let (quiet, told): (Vec<_>, Vec<_>) =
+            told.into_iter().partition(|find| self.action(find.source).is_quiet());
+        scratch.apart.extend(quiet);
         scratch.finds.retain(|find| told.binary_search_by_key(&find.text, |t| t.text).is_err());
         scratch.finds.extend(told);
         scratch.finds.sort_unstable();

@@ -22,6 +22,8 @@ pub struct Entry<'p> {
     pub place: pack::Place,
     /// The action in force.
     pub action: Action,
+    /// Why its finds stay as they are, if they do.
+    pub reason: Option<&'p str>,
     /// Whether the configuration switches it off.
     pub off: bool,
     /// How its candidates are found; nothing for a rule by key.
@@ -58,20 +60,26 @@ impl Entry<'_> {
 ///
 /// # Errors
 /// As [`Scrubber::from_packs`]: what is shown is what would run.
-pub fn catalogue<'p>(packs: &'p [pack::Pack], settings: &Settings) -> Result<Vec<Entry<'p>>, PackError> {
+pub fn catalogue<'p>(packs: &'p [pack::Pack], settings: &'p Settings) -> Result<Vec<Entry<'p>>, PackError> {
     Scrubber::from_packs(packs, settings)?;
     let mut out = Vec::new();
     for pack in packs {
         let file = pack.file.as_str();
+        let why = |id: &String, own: &'p String| {
+            let reason = settings.keep.get(id).unwrap_or(own);
+            (!reason.is_empty()).then_some(reason.as_str())
+        };
         let off = |id: &String| settings.disable.contains(id);
         for (spec, place) in &pack.rules {
             let (action, off) = (settings.action(&spec.id, spec.action), off(&spec.id));
             let filter = Some(Rule::compile(spec, file, *place, 0)?.filter);
-            out.push(Entry { spec: Spec::Shape(spec), file, place: *place, action, off, filter });
+            let reason = why(&spec.id, &spec.reason);
+            out.push(Entry { spec: Spec::Shape(spec), file, place: *place, action, reason, off, filter });
         }
         for (spec, place) in &pack.keys {
             let (action, off) = (settings.key_action(&spec.id, &spec.kind, spec.action), off(&spec.id));
-            out.push(Entry { spec: Spec::Key(spec), file, place: *place, action, off, filter: None });
+            let (place, reason) = (*place, why(&spec.id, &spec.reason));
+            out.push(Entry { spec: Spec::Key(spec), file, place, action, reason, off, filter: None });
         }
     }
     Ok(out)

@@ -1,6 +1,6 @@
 //! Why something was found, and why something else was not. Never the value.
 
-use super::{Action, Scratch, Scrubber, Severity, Tenant, rule::Verdict, scan::Source};
+use super::{Action, Scratch, Scrubber, Severity, Tenant, Validator, rule::Verdict, scan::Source};
 
 /// One find, explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct Finding {
     pub end: usize,
     /// Whether the name of its key told, rather than its shape.
     pub by_key: bool,
+    /// The validator that said yes, if its rule has one.
+    pub validator: Option<String>,
+    /// The word near it that its rule asked for, if it asked for one.
+    pub word: Option<String>,
 }
 
 /// Something that looked like a find and was not.
@@ -31,7 +35,7 @@ pub struct NearMiss {
     /// Where it ends, in bytes.
     pub end: usize,
     /// Why it does not count.
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 /// All that is to say of one text.
@@ -63,7 +67,16 @@ impl Scrubber {
                 Source::Rule(i) => engine.rules[usize::from(i)].severity,
                 Source::Key(i) => engine.keys[usize::from(i)].severity,
             };
+            let (validator, word) = match find.source {
+                Source::Rule(i) => {
+                    let rule = &engine.rules[usize::from(i)];
+                    (rule.validator, rule.word(text.as_bytes(), find.start as usize, key.as_bytes()))
+                }
+                Source::Key(i) => (engine.keys[usize::from(i)].validator, None),
+            };
             out.findings.push(Finding {
+                validator: validator.map(Validator::name),
+                word: word.map(|word| String::from_utf8_lossy(word).trim().to_owned()),
                 rule: engine.id(find.source).to_owned(),
                 kind: engine.kinds[usize::from(engine.kind(find.source))].clone(),
                 severity,
@@ -77,12 +90,19 @@ impl Scrubber {
             let mut cache = rule.regex.create_cache();
             for found in rule.regex.find_iter(text.as_bytes()) {
                 let (start, end) = rule.value(&mut cache, text.as_bytes(), found.start(), found.end());
+                let validator = rule.validator.map(Validator::name).unwrap_or_default();
+                let word = || {
+                    let word = rule.word(text.as_bytes(), start, key.as_bytes()).unwrap_or_default();
+                    String::from_utf8_lossy(word).trim().to_owned()
+                };
                 let reason = match rule.judge(text.as_bytes(), start, end, key.as_bytes()) {
                     Verdict::Accepted => continue,
-                    Verdict::Validator => "the validator says no",
-                    Verdict::Context => "none of its context words is near",
-                    Verdict::Unless => "a word before it speaks against it",
-                    Verdict::Edge => "it is part of something longer",
+                    Verdict::Validator => format!("the validator {validator} says no"),
+                    Verdict::Context => {
+                        format!("none of its context words is near ({})", rule.context.shown())
+                    }
+                    Verdict::Unless => format!("the word `{}` before it speaks against it", word()),
+                    Verdict::Edge => "it is part of something longer".to_owned(),
                 };
                 out.near_misses.push(NearMiss { rule: rule.id.clone(), start, end, reason });
             }

@@ -54,6 +54,9 @@ impl KeyRule {
         {
             return Err(error("a name is shorter than 3 bytes or too long".into(), "3 to 64 bytes"));
         }
+        if spec.action == Action::Keep && spec.reason.trim().is_empty() {
+            return Err(error("`keep` without a reason".into(), "reason: why these values may stay"));
+        }
         if matches!(spec.action, Action::Mask { keep: 5.. }) {
             return Err(error("mask keeps more than 4 characters".into(), "keep: 0 to 4"));
         }

@@ -16,6 +16,7 @@
 //!
 //! `examples/tracing.rs` scrubs a program's own log lines.
 
+mod apart;
 mod batch;
 mod block;
 pub mod catalogue;
@@ -41,6 +42,8 @@ mod tally;
 mod tests;
 #[cfg(test)]
 mod tests_batch;
+#[cfg(test)]
+mod tests_policy;
 mod unfold;
 mod validate;
 mod verify;
@@ -100,6 +103,8 @@ pub(crate) struct Engine {
     unfiltered: Vec<u16>,
     names: Names,
     ignored: HashSet<String>,
+    /// Whether the finds of some rule stay as they are.
+    quiet: bool,
 }
 
 /// Finds and replaces personal data and secrets. Compiled once; `Send + Sync`; share it in an `Arc`.
@@ -170,7 +175,8 @@ impl Scrubber {
     pub fn packs(settings: &Settings) -> Result<Vec<Pack>, PackError> {
         let mut packs = Vec::new();
         if settings.builtin {
-            for (file, text) in BUILTIN {
+            let off = |file: &str| settings.disable_packs.iter().any(|name| name == pack_name(file));
+            for (file, text) in BUILTIN.iter().filter(|(file, _)| !off(file)) {
                 packs.push(pack::read(file, text)?);
             }
         }
@@ -182,7 +188,16 @@ impl Scrubber {
             })?;
             packs.push(pack::read(&file, &text)?);
         }
-        Ok(packs)
+        for name in &settings.disable_packs {
+            let names = || BUILTIN.iter().map(|(file, _)| pack_name(file));
+            if !names().any(|known| known == name) {
+                let known = names().collect::<Vec<_>>().join(", ");
+                let error =
+                    PackError::new("scrub.disable_packs", Place::default(), None, "no such built-in pack");
+                return Err(error.hint(format!("the built-in packs are {known}")));
+            }
+        }
+        pack::apply_overrides(&mut packs).into_iter().next().map_or(Ok(packs), Err)
     }
 
     /// Compiles packs that have been read.
@@ -202,6 +217,7 @@ impl Scrubber {
             runs: Box::new([0; 256]),
             unfiltered: Vec::new(),
             names: Names::default(),
+            quiet: false,
             ignored: settings.ignore_keys.iter().map(|k| k.to_ascii_lowercase()).collect(),
         };
         let mut ids = HashSet::new();
@@ -213,7 +229,7 @@ impl Scrubber {
                     Err(PackError::new(&pack.file, place, Some(id), message).hint(hint))
                 };
                 if !ids.insert(id.to_owned()) {
-                    return error("another rule has this id", "ids are unique over all packs");
+                    return error("another rule has this id", "to replace that rule, say `override: true`");
                 }
                 if ids.len() > limits::RULES {
                     return error("too many rules in all packs together", "4096 at most");
@@ -233,6 +249,7 @@ impl Scrubber {
                 let mut rule = Rule::compile(spec, &pack.file, *place, kind)?;
                 rule.action = settings.action(&spec.id, spec.action);
                 if !off {
+                    engine.quiet |= rule.action.is_quiet();
                     engine.rules.push(rule);
                 }
             }
@@ -244,20 +261,29 @@ impl Scrubber {
                     continue;
                 }
                 let number = engine.keys.len() as u16;
-                names.extend(spec.names.iter().map(|name| (name.clone(), number)));
+                let shadow = rule.action == Action::Shadow;
+                engine.quiet |= rule.action.is_quiet();
+                names.extend(spec.names.iter().map(|name| (shadow, name.clone(), number)));
                 if spec.kind == CONTENT {
-                    names.extend(settings.content_keys.iter().map(|name| (name.clone(), number)));
+                    let more = settings.content_keys.iter();
+                    names.extend(more.map(|name| (shadow, name.clone(), number)));
                 }
                 except.extend(&spec.except);
                 engine.keys.push(rule);
             }
         }
-        if let Some(id) = settings.disable.iter().chain(settings.actions.keys()).find(|id| !ids.contains(*id))
-        {
+        let named = settings.disable.iter().chain(settings.actions.keys()).chain(settings.keep.keys());
+        if let Some(id) = named.into_iter().find(|id| !ids.contains(*id)) {
             let error = PackError::new("scrub", Place::default(), Some(id), "there is no rule of this id");
             let near = nearest(ids.iter().map(String::as_str), id);
             return Err(near.iter().fold(error, |e, near| e.hint(format!("did you mean {near}?"))));
         }
+        settings.check_keeps().map_err(|(id, message)| {
+            PackError::new("scrub", Place::default(), id.as_deref(), message)
+                .hint("scrub.keep has a reason for each rule: { ipv4: 'needed to stop abuse' }")
+        })?;
+        // A rule in shadow leaves a name to others that have it, too.
+        names.sort_by_key(|(shadow, ..)| *shadow);
         engine.index(&names);
         except.iter().for_each(|name| engine.names.except(name));
         Ok(Scrubber { engine })
@@ -312,7 +338,7 @@ impl Scrubber {
             self.engine.count(scratch, tally);
         }
         let all = 0..scratch.finds.len();
-        if !self.engine.changes(&scratch.finds) {
+        if scratch.finds.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut out = Vec::with_capacity(text.len() + 16);
@@ -342,13 +368,18 @@ impl Scrubber {
     }
 }
 
+/// What a built-in pack is called.
+fn pack_name(file: &str) -> &str {
+    file.trim_start_matches("rules/").trim_end_matches(".yaml")
+}
+
 /// The name that is most like `name`, if there are any.
 pub(crate) fn nearest<'n>(names: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
     names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)))
 }
 
 impl Engine {
-    fn index(&mut self, names: &[(String, u16)]) {
+    fn index(&mut self, names: &[(bool, String, u16)]) {
         let mut literals = Vec::new();
         for (i, rule) in self.rules.iter().enumerate() {
             match &rule.filter {
@@ -370,7 +401,7 @@ impl Engine {
         }
         let spelled = unfold::spelled_starts().map(|word| (word, scan::SPELLED, Begins::AtWord));
         self.literals = Literals::new(literals.into_iter().chain(spelled));
-        for (name, rule) in names {
+        for (_, name, rule) in names {
             self.names.add(name, *rule);
         }
         self.kinds.iter().for_each(|kind| self.names.add_kind(kind));
@@ -406,22 +437,23 @@ impl Engine {
         let Some(telling) = self.key(key.as_bytes()) else { return };
         let text = scratch.texts[number as usize];
         let value = &scratch.arena[text.start as usize..text.end as usize];
-        if self.tells(telling, value) {
+        if !self.tells(telling, value) {
+            return;
+        }
+        let (end, source) = (text.end - text.start, telling.source);
+        let find = scan::Find { text: number, start: 0, end, source };
+        if self.action(source).is_quiet() {
+            scratch.apart.push(find);
+        } else {
             scratch.finds.retain(|find| find.text != number);
-            let (end, source) = (text.end - text.start, telling.source);
-            scratch.finds.push(scan::Find { text: number, start: 0, end, source });
+            scratch.finds.push(find);
         }
     }
 
     fn count(&self, scratch: &Scratch, tally: &mut Tally) {
-        for find in &scratch.finds {
+        for find in scratch.finds.iter().chain(&scratch.apart) {
             tally.add(self.kind(find.source), self.action(find.source));
         }
-    }
-
-    /// Whether any of these finds is to be replaced.
-    fn changes(&self, finds: &[scan::Find]) -> bool {
-        finds.iter().any(|find| self.action(find.source) != Action::Keep)
     }
 
     /// Writes the text of the finds `which`, all of one text, with them replaced.
@@ -463,7 +495,7 @@ impl Engine {
             inner.clear();
             inner.push(text, key);
             self.scan(&mut inner);
-            if !self.changes(&inner.finds) {
+            if inner.finds.is_empty() {
                 break;
             }
             text.clear();
@@ -472,6 +504,7 @@ impl Engine {
             if *text == inner.text(0) {
                 break;
             }
+            inner.apart.clear();
             if let Some(tally) = &mut tally {
                 self.count(&inner, tally);
             }

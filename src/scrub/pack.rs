@@ -35,6 +35,9 @@ pub struct RuleSpec {
     /// One sentence for people.
     #[serde(default)]
     pub description: String,
+    /// Where its form is written down: a standard, or whose documentation.
+    #[serde(default)]
+    pub source: String,
     /// How bad a leak is.
     pub severity: Severity,
     /// The regular expression (ASCII classes); a group `value` narrows what is replaced.
@@ -60,6 +63,12 @@ pub struct RuleSpec {
     /// What happens to a find.
     #[serde(default)]
     pub action: Action,
+    /// Why its finds may stay as they are: for the action `keep`.
+    #[serde(default)]
+    pub reason: String,
+    /// Whether it takes the place of the rule of the same id in a pack before.
+    #[serde(default, rename = "override")]
+    pub overrides: bool,
     /// Texts in which it finds something.
     #[serde(rename = "match")]
     pub matches: Vec<String>,
@@ -79,6 +88,9 @@ pub struct KeySpec {
     /// One sentence for people.
     #[serde(default)]
     pub description: String,
+    /// Where its form is written down: a standard, or whose documentation.
+    #[serde(default)]
+    pub source: String,
     /// How bad a leak is.
     pub severity: Severity,
     /// Names, as snake_case words. Matches the last words of a key, however they are written;
@@ -106,6 +118,12 @@ pub struct KeySpec {
     /// What happens to a find.
     #[serde(default)]
     pub action: Action,
+    /// Why its finds may stay as they are: for the action `keep`.
+    #[serde(default)]
+    pub reason: String,
+    /// Whether it takes the place of the rule of the same id in a pack before.
+    #[serde(default, rename = "override")]
+    pub overrides: bool,
     /// Texts in which it finds something.
     #[serde(default, rename = "match")]
     pub matches: Vec<String>,
@@ -228,6 +246,35 @@ pub fn read(file: &str, text: &str) -> Result<Pack, PackError> {
         return Err(PackError::new(file, Place { line: 1, column: 1 }, None, "too many rules"));
     }
     Ok(pack)
+}
+
+/// Takes out of packs the rules that later ones override. What is left over: errors for rules that override
+/// nothing.
+pub fn apply_overrides(packs: &mut [Pack]) -> Vec<PackError> {
+    let mut errors = Vec::new();
+    for number in 0..packs.len() {
+        let (before, rest) = packs.split_at_mut(number);
+        let pack = &rest[0];
+        let rules = pack.rules.iter().filter(|(rule, _)| rule.overrides).map(|(rule, at)| (&rule.id, at));
+        let keys = pack.keys.iter().filter(|(rule, _)| rule.overrides).map(|(rule, at)| (&rule.id, at));
+        for (id, at) in rules.chain(keys) {
+            let mut found = false;
+            for earlier in before.iter_mut() {
+                let len = earlier.rules.len() + earlier.keys.len();
+                earlier.rules.retain(|(rule, _)| rule.id != *id);
+                earlier.keys.retain(|(rule, _)| rule.id != *id);
+                found |= earlier.rules.len() + earlier.keys.len() < len;
+            }
+            if !found {
+                let message = "it overrides a rule that no pack before has";
+                errors.push(
+                    PackError::new(&pack.file, *at, Some(id), message)
+                        .hint("`portcullis rules list` shows all ids; leave out `override` for a new rule"),
+                );
+            }
+        }
+    }
+    errors
 }
 
 fn decode<T: serde::de::DeserializeOwned>(

@@ -108,7 +108,7 @@ pub(super) fn write(
     cache: &mut KeyCache,
 ) {
     match (action, tenant) {
-        (Action::Keep, _) => out.extend_from_slice(value),
+        (Action::Shadow | Action::Keep, _) => out.extend_from_slice(value),
         (Action::Mask { keep }, _) => {
             let text = String::from_utf8_lossy(value);
             let chars = text.chars().count();

@@ -114,6 +114,9 @@ impl Rule {
         let error =
             |message: String, hint: &str| PackError::new(file, place, Some(&spec.id), message).hint(hint);
         let (hir, longest) = parse(&spec.pattern).map_err(|(m, h)| error(m, h))?;
+        if spec.action == Action::Keep && spec.reason.trim().is_empty() {
+            return Err(error("`keep` without a reason".into(), "reason: why these values may stay"));
+        }
         if matches!(spec.action, Action::Mask { keep: 5.. }) {
             return Err(error("mask keeps more than 4 characters".into(), "keep: 0 to 4"));
         }
@@ -187,6 +190,15 @@ impl Rule {
         captures.get_group(group).map_or((start, end), |span| (span.start, span.end))
     }
 
+    /// The word that decided over a value that begins at `start` of `text`: one that speaks against it, or else
+    /// one that its rule asks for.
+    pub fn word(&self, text: &[u8], start: usize, key: &[u8]) -> Option<&[u8]> {
+        let within = |n: usize| &text[start.saturating_sub(n)..start];
+        let against =
+            || self.unless.found_in(within(UNLESS)).or_else(|| self.not_near.found_in(within(CONTEXT)));
+        against().or_else(|| self.context.found_in(within(CONTEXT))).or_else(|| self.context.found_in(key))
+    }
+
     /// Whether the value `start..end` of `text` counts. `key` is the name it stands under, or empty.
     pub fn judge(&self, text: &[u8], start: usize, end: usize, key: &[u8]) -> Verdict {
         let before = &text[..start];
@@ -254,16 +266,30 @@ impl Words {
         self.list.iter().map(Vec::as_slice)
     }
 
+    /// All of them in one line, for people.
+    pub fn shown(&self) -> String {
+        let words = self.iter().map(|word| String::from_utf8_lossy(word).trim().to_owned());
+        words.collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether one of them stands in `text`.
     fn stand_in(&self, text: &[u8]) -> bool {
+        self.found_in(text).is_some()
+    }
+
+    /// The first of them that stands in `text`, in lower case.
+    fn found_in(&self, text: &[u8]) -> Option<&[u8]> {
         let [first, second] = &self.starts;
         let here = |rest: &[u8], word: &[u8]| {
             rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
         };
         let starts = |rest: &[u8]| first.has(rest[0]) && rest.get(1).is_none_or(|byte| second.has(*byte));
-        !self.is_empty()
-            && (0..text.len())
-                .any(|at| starts(&text[at..]) && self.iter().any(|word| here(&text[at..], word)))
+        if self.is_empty() {
+            return None;
+        }
+        (0..text.len())
+            .filter(|at| starts(&text[*at..]))
+            .find_map(|at| self.iter().find(|word| here(&text[at..], word)))
     }
 }
 

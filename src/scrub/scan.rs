@@ -26,6 +26,8 @@ pub struct Scratch {
     pub(super) texts: Vec<Text>,
     keys: Vec<u8>,
     pub(super) finds: Vec<Find>,
+    /// Finds that change nothing.
+    pub(super) apart: Vec<Find>,
     caches: Vec<Option<Cache>>,
     /// Whose caches these are.
     engine: u64,
@@ -87,6 +89,7 @@ impl Scratch {
         self.texts.clear();
         self.keys.clear();
         self.finds.clear();
+        self.apart.clear();
         self.encoded.clear();
         self.opaque.clear();
         self.looked_into = (u32::MAX, 0);
@@ -226,6 +229,7 @@ impl Engine {
     /// overlapping.
     pub(super) fn scan(&self, scratch: &mut Scratch) {
         self.scan_at(scratch, 0);
+        self.set_apart(scratch);
         settle(&mut scratch.finds, |source| self.action(source));
     }
 
@@ -346,6 +350,7 @@ impl Engine {
         let Some(mut meant) = scratch.meant.take() else { return };
         self.scan_at(&mut meant, depth + 1);
         for find in &meant.finds {
+            // What is kept is the value, not whatever else stands in the same encoding.
             if self.action(find.source) != Action::Keep {
                 let (text, start, end) = scratch.opaque[find.text as usize];
                 scratch.finds.push(Find { text, start, end, source: find.source });

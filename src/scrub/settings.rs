@@ -1,6 +1,6 @@
 //! What an operator says about scrubbing.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,12 @@ pub struct Settings {
     pub packs: Vec<PathBuf>,
     /// Ids of rules that are switched off. Default: none.
     pub disable: Vec<String>,
+    /// Built-in packs that are switched off, by name: personal, secrets, vendors, content. Default: none.
+    pub disable_packs: Vec<String>,
     /// Another action for a rule, by the rule's id. Default: none.
-    pub actions: std::collections::BTreeMap<String, Action>,
+    pub actions: BTreeMap<String, Action>,
+    /// Rules whose finds stay as they are, by the rule's id, and why they may. Default: none.
+    pub keep: BTreeMap<String, String>,
     /// What is done with user content (`gen_ai.*` messages, request and response bodies). Default: drop.
     pub content: Action,
     /// Further attribute keys whose value is user content, lower-case. Default: none.
@@ -41,7 +45,9 @@ impl Default for Settings {
             builtin: true,
             packs: Vec::new(),
             disable: Vec::new(),
-            actions: Default::default(),
+            disable_packs: Vec::new(),
+            actions: BTreeMap::new(),
+            keep: BTreeMap::new(),
             content: Action::Drop,
             content_keys: Vec::new(),
             ignore_keys: Vec::new(),
@@ -55,7 +61,20 @@ impl Default for Settings {
 impl Settings {
     /// What happens to the finds of a rule: `own` is what its pack says.
     pub(super) fn action(&self, id: &str, own: Action) -> Action {
-        self.actions.get(id).copied().unwrap_or(own)
+        if self.keep.contains_key(id) { Action::Keep } else { self.actions.get(id).copied().unwrap_or(own) }
+    }
+
+    /// Whether every `keep` has its reason; if not, which rule's has none.
+    pub(super) fn check_keeps(&self) -> Result<(), (Option<String>, &'static str)> {
+        let bare = self.actions.iter().find(|(_, action)| **action == Action::Keep);
+        let empty = self.keep.iter().find(|(_, reason)| reason.trim().is_empty()).map(|(id, _)| id);
+        match bare.map(|(id, _)| id).or(empty) {
+            Some(id) => Err((Some(id.clone()), "its finds are to be kept, and no reason is given")),
+            None if self.content == Action::Keep => {
+                Err((None, "scrub.content cannot be `keep`: each rule that is to keep needs a reason"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The same for a rule by key. What happens to user content is said for all such rules at once.
@@ -70,7 +89,9 @@ impl Settings {
 )]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Counted, and left as it is.
+    /// Counted, and nothing else: as if the rule were not there.
+    Shadow,
+    /// Counted, and left as it is for a reason that is given; so is what other rules by shape find inside.
     Keep,
     /// All but the last characters become `*`.
     Mask {
@@ -90,6 +111,7 @@ impl Action {
     /// The name, as a metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Action::Shadow => "shadow",
             Action::Keep => "keep",
             Action::Mask { .. } => "mask",
             Action::Pseudonym => "pseudonym",
@@ -101,14 +123,20 @@ impl Action {
     /// A small dense number, below [`Action::COUNT`].
     pub const fn index(self) -> usize {
         match self {
-            Action::Keep => 0,
-            Action::Mask { .. } => 1,
-            Action::Pseudonym => 2,
-            Action::Redact => 3,
-            Action::Drop => 4,
+            Action::Shadow => 0,
+            Action::Keep => 1,
+            Action::Mask { .. } => 2,
+            Action::Pseudonym => 3,
+            Action::Redact => 4,
+            Action::Drop => 5,
         }
     }
 
     /// How many kinds of action there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
+
+    /// Whether a find stays as it is.
+    pub const fn is_quiet(self) -> bool {
+        matches!(self, Action::Shadow | Action::Keep)
+    }
 }

@@ -21,7 +21,7 @@ impl Tally {
 
     /// All counts that are not zero, as (type, action, count); then everything is zero again.
     pub fn drain<'a>(&mut self, scrubber: &'a Scrubber) -> Vec<(&'a str, &'static str, u32)> {
-        const NAMES: [&str; Action::COUNT] = ["keep", "mask", "pseudonym", "redact", "drop"];
+        const NAMES: [&str; Action::COUNT] = ["shadow", "keep", "mask", "pseudonym", "redact", "drop"];
         let mut out = Vec::new();
         for (kind, row) in scrubber.types().iter().zip(&mut self.counts) {
             for (count, action) in row.iter_mut().zip(NAMES) {

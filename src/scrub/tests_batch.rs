@@ -108,11 +108,16 @@ fn every_action_has_its_outcome() {
         ("mask", Action::Mask { keep: 4 }),
         ("pseudonym", Action::Pseudonym),
         ("drop", Action::Drop),
+        ("shadow", Action::Shadow),
         ("keep", Action::Keep),
     ] {
         let mut settings = Settings::default();
         for id in ["email", "credit_card", "key_password", "us_ssn"] {
-            settings.actions.insert(id.into(), action);
+            if action == Action::Keep {
+                settings.keep.insert(id.into(), "needed by support".into());
+            } else {
+                settings.actions.insert(id.into(), action);
+            }
         }
         let (_, after, _) = run(&everywhere(), &settings);
         let after = ExportLogsServiceRequest::decode(after).unwrap();

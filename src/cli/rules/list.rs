@@ -39,7 +39,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Code, Failure> {
 fn as_json(rules: &[Entry<'_>]) -> String {
     let all = rules.iter().map(|rule| {
         json!({
-            "id": rule.id(), "type": rule.kind(), "severity": rule.severity(), "action": rule.action,
+            "id": rule.id(), "type": rule.kind(), "severity": rule.severity(), "action": rule.action, "reason": rule.reason,
             "off": rule.off, "candidates": candidates(rule), "file": rule.file, "line": rule.place.line,
         })
     });

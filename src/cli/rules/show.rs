@@ -47,6 +47,7 @@ fn fields(rule: &Entry<'_>) -> Value {
     };
     let mut fields = spec.unwrap_or_default();
     fields["action"] = json!(rule.action);
+    fields["reason"] = json!(rule.reason);
     fields["off"] = json!(rule.off);
     fields["candidates"] = json!(candidates(rule));
     fields["file"] = json!(rule.file);
@@ -59,11 +60,13 @@ fn fields(rule: &Entry<'_>) -> Value {
 }
 
 /// The fields in the order in which they are read.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 22] = [
     "description",
+    "source",
     "type",
     "severity",
     "action",
+    "reason",
     "candidates",
     "literals",
     "shape",

@@ -69,5 +69,8 @@ fn packs(args: &TestArgs) -> Result<Vec<Pack>, Failure> {
         let (file, text) = read(path)?;
         pack::read(&file, &text).map_err(unusable)
     };
-    args.packs.iter().map(one).collect()
+    let mut packs: Vec<Pack> = args.packs.iter().map(one).collect::<Result<_, _>>()?;
+    // A pack is tested without the one that it overrides rules of.
+    let _ = pack::apply_overrides(&mut packs);
+    Ok(packs)
 }

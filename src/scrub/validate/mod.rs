@@ -2,6 +2,7 @@
 
 mod iban;
 mod national;
+mod place;
 mod secret;
 
 use serde::{Deserialize, Serialize};
@@ -136,11 +137,18 @@ pub enum Validator {
     Aba,
     /// A device's IMEI: 15 digits, Luhn.
     Imei,
+    /// A latitude or a longitude in degrees, or both: in range.
+    Coordinates,
     /// Any of the checks of numbers that are digits alone, for a text that only says "identity number".
     National,
 }
 
 impl Validator {
+    /// The name, as a pack has it.
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// Whether `value` passes.
     pub fn check(self, value: &[u8]) -> bool {
         match self {
@@ -209,6 +217,7 @@ impl Validator {
             Validator::SouthAfrica => national::south_africa(value),
             Validator::Aba => national::aba(value),
             Validator::Imei => national::imei(value),
+            Validator::Coordinates => place::coordinates(value),
             Validator::National => national::any(value),
         }
     }
