@@ -169,6 +169,8 @@ pub const INVENTORY_TEMPLATES: usize = 512;
 pub const INVENTORY_TEXT_BYTES: usize = 4096;
 /// Nesting of a record in an inventory, in levels.
 pub const INVENTORY_DEPTH: usize = 16;
+/// Tenants that have a salt of their own for pseudonyms: files in one directory.
+pub const SALTS: usize = 1_000_000;
 /// Tenants' pseudonym keys that one worker remembers.
 pub const TENANT_KEYS: usize = 1024;
 

@@ -346,6 +346,35 @@ fn findings_are_explained_without_values() {
     assert!(!out.contains("hunter2"), "{out}");
 }
 
+/// Scenario: two tenants' salts, one of which is destroyed. Guarantee: only when that is confirmed, and only that one;
+/// where there is nothing, looking makes nothing.
+#[test]
+fn a_tenants_salt_is_destroyed() {
+    let here = folder();
+    let tenant = "00000000-0000-0000-0000-00000000000";
+    let (code, out, _) = run(here.path(), &["salts", "list"], "");
+    assert!(code == 0 && out.is_empty(), "{out}");
+    let salts = here.path().join("portcullis-data/salts");
+    assert!(!salts.exists());
+    std::fs::create_dir_all(&salts).unwrap();
+    for number in ["1", "2"] {
+        std::fs::write(salts.join(format!("{tenant}{number}.salt")), [7; 32]).unwrap();
+    }
+    let first = format!("{tenant}1");
+    let (code, _, err) = run(here.path(), &["salts", "destroy", &first], "");
+    assert!(code == 2 && err.contains("say --yes"), "{err}");
+    let destroy = ["salts", "destroy", &first, "--yes"];
+    let (code, _, err) = run(here.path(), &destroy, "");
+    assert!(code == 0 && err.contains("is destroyed"), "{err}");
+    let (code, _, err) = run(here.path(), &destroy, "");
+    assert!(code == 1 && err.contains("has no salt"), "{err}");
+    let (_, out, _) = run(here.path(), &["salts", "list", "--json"], "");
+    let list: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["tenant_id"]), (1, &format!("{tenant}2").into()));
+    let (code, _, err) = run(here.path(), &["salts", "destroy", "jane", "--yes"], "");
+    assert!(code == 2 && err.contains("expected a uuid"), "{err}");
+}
+
 /// Scenario: a quarantine that does not exist. Guarantee: empty, and not made by looking.
 #[test]
 fn an_empty_quarantine_is_empty() {

@@ -13,6 +13,7 @@ mod panic;
 pub mod quarantine;
 pub mod redact;
 pub mod rules;
+pub mod salts;
 pub mod scan;
 pub mod serve;
 
@@ -20,6 +21,7 @@ use std::{
     fmt,
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
@@ -66,6 +68,9 @@ enum Verb {
     /// What was rejected: list it, send it again, remove it
     #[command(subcommand)]
     Quarantine(quarantine::Verb),
+    /// The tenants' salts of pseudonyms: list them, destroy one
+    #[command(subcommand)]
+    Salts(salts::Verb),
     /// Print the configuration in force: defaults and files, secrets hidden
     PrintConfig(config::ConfigArgs),
     /// Print the JSON Schema of the configuration, or its reference page
@@ -186,8 +191,20 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
         Verb::Inventory(args) => inventory::run(args),
         Verb::Scan(args) => scan::run(args),
         Verb::Quarantine(verb) => quarantine::run(verb),
+        Verb::Salts(verb) => salts::run(verb),
         Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),
         Verb::Schema(args) => show(&config::describe::<Config>(args)).map(|()| Code::Ok),
+    }
+}
+
+/// An age in its largest unit.
+fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
     }
 }
 

@@ -216,13 +216,7 @@ fn list(args: &ListArgs) -> Result<Code, Failure> {
 
 /// How long ago a time was, in its largest unit.
 fn age(unix_nano: u64) -> String {
-    let seconds = now().saturating_sub(unix_nano) / 1_000_000_000;
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
+    super::age(Duration::from_nanos(now().saturating_sub(unix_nano)))
 }
 
 /// Gives up after this many batches one after the other that could not be delivered.

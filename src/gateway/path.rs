@@ -1,7 +1,7 @@
 //! The path of one request, on one screen: survey, resolve, admit, split, stamp, transform, scrub.
 //! Plain and synchronous; a worker thread runs it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -70,6 +70,8 @@ pub struct Processed {
     pub bad_lines: u32,
     /// Values taken out: type, action, count, by tenant.
     pub redacted: Vec<(TenantId, String, &'static str, u32)>,
+    /// Pseudonyms that became redactions for want of a key, and why: by tenant.
+    pub without_key: Vec<(TenantId, u64, Arc<std::io::Error>)>,
     /// Fields that the protocol does not have.
     pub unknown_fields: u64,
 }
@@ -107,6 +109,7 @@ pub fn run(
         rejected: Vec::new(),
         bad_lines,
         redacted: Vec::new(),
+        without_key: Vec::new(),
         unknown_fields: 0,
     };
     let whole = parts.len() == 1;
@@ -136,6 +139,7 @@ pub fn run(
         let batch =
             policy.scrubber.scrub_batch(&mut scratch.scrub, raw, &policy.master, &mut tally).map_err(bad)?;
         done.unknown_fields += tally.unknown_fields;
+        done.without_key.extend(tally.key_error.take().map(|error| (tenant, tally.without_key, error)));
         let counts = tally.drain(&policy.scrubber);
         done.redacted
             .extend(counts.into_iter().map(|(kind, action, n)| (tenant, kind.to_owned(), action, n)));

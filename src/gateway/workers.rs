@@ -26,7 +26,7 @@ use crate::{
     receipt::{self, Accepted, Outcome, Refusal},
     telemetry::events::{
         BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived, ItemsRejected,
-        UnknownFields, ValuesRedacted,
+        PseudonymsWithoutKey, UnknownFields, ValuesRedacted,
     },
 };
 
@@ -168,6 +168,9 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, done: Pro
     }
     for (tenant, kind, action, count) in done.redacted {
         ValuesRedacted { tenant, kind: kind.into(), action, values: u64::from(count) }.emit();
+    }
+    for (tenant, values, error) in done.without_key {
+        PseudonymsWithoutKey { tenant, values, error }.emit();
     }
     if done.unknown_fields > 0 {
         UnknownFields { signal, fields: done.unknown_fields }.emit();

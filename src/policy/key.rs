@@ -1,22 +1,49 @@
 //! The key of all pseudonyms: from the configuration, or made once and kept in the data directory.
 
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aws_lc_rs::rand;
 
 use crate::{
     config::{Config, Secret},
-    scrub::MasterKey,
+    scrub::{MasterKey, Salts},
 };
 
 const FILE: &str = "master.key";
 const BYTES: usize = 32;
+const SALTS: &str = "salts";
 
-/// Reads the master key, or makes one.
+/// Where the tenants' salts are.
+pub fn salt_directory(config: &Config) -> PathBuf {
+    config.scrub.salt_directory.clone().unwrap_or_else(|| config.buffer.directory.join(SALTS))
+}
+
+/// Reads the master key, or makes one; with the tenants' salts, if pseudonyms are made.
 ///
 /// # Errors
 /// Says which file could not be read or written, or that the key is too short.
-pub fn master(config: &Config) -> Result<MasterKey, String> {
+pub fn master(config: &Config, salted: bool) -> Result<MasterKey, String> {
+    let master = unsalted(config)?;
+    if !salted {
+        return Ok(master);
+    }
+    let directory = salt_directory(config);
+    let salts = Salts::open(&directory).map_err(|error| {
+        format!(
+            "{}: {error}; the tenants' salts are kept there, or give scrub.salt_directory",
+            directory.display()
+        )
+    })?;
+    Ok(master.with_salts(Arc::new(salts)))
+}
+
+fn unsalted(config: &Config) -> Result<MasterKey, String> {
     let settings = &config.scrub;
     let given = (!settings.master_key.is_empty()).then_some(&settings.master_key);
     let secret = Secret::resolve(given, settings.master_key_file.as_deref())

@@ -1,7 +1,7 @@
 //! What a batch is held against: tenants, transforms, rules, routes. Compiled once, swapped whole,
 //! never half.
 
-mod key;
+pub mod key;
 
 use std::sync::Arc;
 
@@ -70,7 +70,8 @@ impl Policy {
         let transforms = Transforms::compile(&config.transforms, &aliases, document, "/transforms")
             .map_err(|errors| mistakes.extend(errors.iter().map(ToString::to_string)));
         let scrubber = Scrubber::new(&config.scrub).map_err(|error| mistakes.push(error.to_string()));
-        let master = key::master(&config).map_err(|error| mistakes.push(error));
+        let salted = scrubber.as_ref().is_ok_and(Scrubber::makes_pseudonyms);
+        let master = key::master(&config, salted).map_err(|error| mistakes.push(error));
         let key = before.map_or_else(detect::Key::random, |policy| policy.rules.key());
         let rules = detect::Rules::new(&config.detect, key).map_err(|error| mistakes.push(error));
         let router = Router::new(&config.destinations(), &config.routes, &catalogue)

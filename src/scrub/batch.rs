@@ -320,6 +320,11 @@ impl Scrubber {
                 work.edits.replace(&origin.leaf, content);
             }
         }
+        for keys in [&mut scratch.tenant_keys, &mut replaced.tenant_keys] {
+            let (failed, error) = keys.take_failed();
+            tally.without_key += failed;
+            tally.key_error = error.map(std::sync::Arc::new).or(tally.key_error.take());
+        }
         scratch.nested = Some(replaced);
         wire::splice(bytes, &mut work.edits)
     }

@@ -32,9 +32,11 @@ mod opaque;
 mod oracle;
 pub mod pack;
 mod prose;
+mod pseudonym;
 mod replace;
 mod report;
 mod rule;
+mod salt;
 mod scan;
 mod settings;
 mod tally;
@@ -61,9 +63,10 @@ pub use explain::{Explanation, Finding, NearMiss};
 pub use inventory::{Field, Inventory, Proposal};
 pub use pack::{Pack, PackError, Severity};
 pub use prose::{Habit, is_prose};
-pub use replace::{MasterKey, Tenant};
+pub use pseudonym::{MasterKey, Tenant};
 pub use report::{ExampleFailure, Report, run_examples};
 pub use rule::Filter;
+pub use salt::Salts;
 pub use scan::Scratch;
 pub use settings::{Action, Settings};
 pub use tally::Tally;
@@ -297,6 +300,12 @@ impl Scrubber {
     /// Ids of rules that have no filter and so run over every text: slow.
     pub fn slow_rules(&self) -> impl Iterator<Item = &str> {
         self.engine.unfiltered.iter().map(|i| self.engine.rules[usize::from(*i)].id.as_str())
+    }
+
+    /// Whether some rule makes pseudonyms.
+    pub fn makes_pseudonyms(&self) -> bool {
+        let keys = self.engine.keys.iter().map(|rule| rule.action);
+        self.engine.rules.iter().map(|rule| rule.action).chain(keys).any(|action| action == Action::Pseudonym)
     }
 
     /// How many rules are in force.

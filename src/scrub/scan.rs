@@ -46,7 +46,7 @@ pub struct Scratch {
     look: Option<Box<Look>>,
     pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
-    pub(super) tenant_keys: super::replace::KeyCache,
+    pub(super) tenant_keys: super::pseudonym::KeyCache,
     /// Bytes that rules' automata were let loose on, in all scans: work, not time.
     pub(super) looked_at: u64,
 }
@@ -90,6 +90,7 @@ impl Scratch {
         self.keys.clear();
         self.finds.clear();
         self.apart.clear();
+        self.tenant_keys.next_round();
         self.encoded.clear();
         self.opaque.clear();
         self.looked_into = (u32::MAX, 0);

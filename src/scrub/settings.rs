@@ -35,6 +35,9 @@ pub struct Settings {
     pub master_key: Secret,
     /// A file that holds the master key. Default: none.
     pub master_key_file: Option<PathBuf>,
+    /// A directory with one random salt a tenant, which its pseudonyms need; best on another disk than the master
+    /// key. Default: `salts` in the data directory.
+    pub salt_directory: Option<PathBuf>,
     /// The epoch of the tenants' keys: a new number gives every tenant a new key. Default: 1.
     pub key_epoch: u32,
 }
@@ -53,6 +56,7 @@ impl Default for Settings {
             ignore_keys: Vec::new(),
             master_key: Secret::default(),
             master_key_file: None,
+            salt_directory: None,
             key_epoch: 1,
         }
     }

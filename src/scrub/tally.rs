@@ -1,5 +1,7 @@
 //! Counts of what was found, small and dense; the gateway flushes them to a metric.
 
+use std::sync::Arc;
+
 use super::{Action, Scrubber};
 
 /// How many values of each type met which action.
@@ -8,6 +10,10 @@ pub struct Tally {
     counts: Vec<[u32; Action::COUNT]>,
     /// Fields that are in no schema, removed.
     pub unknown_fields: u64,
+    /// Pseudonyms that became redactions because the tenant's key could not be had.
+    pub without_key: u64,
+    /// Why, for the last of them.
+    pub key_error: Option<Arc<std::io::Error>>,
 }
 
 impl Tally {

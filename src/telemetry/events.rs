@@ -1,7 +1,10 @@
 //! What happens in the gate, as types: each event counts itself and says so in the log where a
 //! person would want to know. Stages emit events; they don't touch counters.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use metrics::{SharedString, counter, gauge, histogram};
 
@@ -220,6 +223,26 @@ pub struct UnknownFields {
 impl Event for UnknownFields {
     fn emit(self) {
         counter!("portcullis_unknown_fields_total", "signal" => self.signal.as_str()).increment(self.fields);
+    }
+}
+
+/// Pseudonyms became redactions, since the tenant's key could not be had.
+#[derive(Debug, Clone)]
+pub struct PseudonymsWithoutKey {
+    /// Whose data.
+    pub tenant: TenantId,
+    /// How many.
+    pub values: u64,
+    /// Why, for the last of them.
+    pub error: Arc<std::io::Error>,
+}
+
+impl Event for PseudonymsWithoutKey {
+    fn emit(self) {
+        counter!("portcullis_pseudonyms_without_key_total", "tenant_id" => tenant_label(self.tenant))
+            .increment(self.values);
+        tracing::error!(tenant_id = %self.tenant, values = self.values, error = %self.error,
+            "no key for pseudonyms: values were redacted instead; see scrub.salt_directory");
     }
 }
 

@@ -78,6 +78,11 @@ pub const METRICS: &[Metric] = &[
     counter("portcullis_received_bytes_total", Unit::Bytes, "Bytes of request bodies, after decompression."),
     histogram("portcullis_request_duration_seconds", "Time from a request's first byte to its answer."),
     counter("portcullis_redacted_values_total", Unit::Count, "Values redacted, by type of data and action."),
+    counter(
+        "portcullis_pseudonyms_without_key_total",
+        Unit::Count,
+        "Pseudonyms that became redactions, since the tenant's salt could not be read or written.",
+    ),
     counter("portcullis_unknown_fields_total", Unit::Count, "Protobuf fields that no schema names, dropped."),
     counter("portcullis_findings_total", Unit::Count, "Leak findings raised, by class and severity."),
     gauge("portcullis_detector_state_entries", Unit::Count, "Entries in a detector's state."),

@@ -26,6 +26,8 @@ fn events_count_themselves() {
         RequestAnswered { signal, protocol: Protocol::Http, bytes: 10, took }.emit();
         UnknownFields { signal, fields: 1 }.emit();
         ValuesRedacted { tenant, kind: "EMAIL".into(), action: "redact", values: 7 }.emit();
+        let error = std::sync::Arc::new(std::io::Error::other("no disk"));
+        PseudonymsWithoutKey { tenant, values: 1, error }.emit();
         FindingRaised { class: "trace_tenant_crossing", severity: "high", tenant, other: None }.emit();
         DetectorBlind { detector: "trace", seconds: 2 }.emit();
         DetectorState { detector: "trace", entries: 9, evicted: 1 }.emit();
