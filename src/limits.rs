@@ -169,6 +169,10 @@ pub const INVENTORY_TEMPLATES: usize = 512;
 pub const INVENTORY_TEXT_BYTES: usize = 4096;
 /// Nesting of a record in an inventory, in levels.
 pub const INVENTORY_DEPTH: usize = 16;
+/// Fields (service and key) in which one worker looks for what people wrote.
+pub const CONTENT_WATCHED: usize = 4096;
+/// Fields that are known to hold what people write, in one process.
+pub const CONTENT_FIELDS: usize = 1024;
 /// Tenants that have a salt of their own for pseudonyms: files in one directory.
 pub const SALTS: usize = 1_000_000;
 /// Tenants' pseudonym keys that one worker remembers.

@@ -56,6 +56,7 @@ impl Default for Hooks {
 pub struct Engine {
     senders: Vec<Sender<Vec<Observation>>>,
     threads: Vec<JoinHandle<()>>,
+    teller: Teller,
     names: Arc<[DetectorName]>,
     // The last second (since the epoch) that was counted as blind.
     blind: AtomicU64,
@@ -68,7 +69,9 @@ impl Engine {
     /// A thread cannot be started.
     pub fn start(settings: &Settings, rules: &Arc<Rules>, hooks: &Hooks) -> std::io::Result<Self> {
         let file = Arc::new(Mutex::new(FindingsLog::new(settings.findings.clone())));
+        let teller = Teller { file, hooks: hooks.clone() };
         let mut engine = Engine {
+            teller: teller.clone(),
             senders: Vec::new(),
             threads: Vec::new(),
             names: settings.detectors.clone().into(),
@@ -76,12 +79,8 @@ impl Engine {
         };
         for number in 0..settings.shards.clamp(1, limits::DETECTOR_SHARDS) {
             let (sender, receiver) = bounded(limits::OBSERVATION_BATCHES);
-            let worker = Worker {
-                shard: Shard::new(settings, rules),
-                file: Arc::clone(&file),
-                hooks: hooks.clone(),
-                sizes: Vec::new(),
-            };
+            let worker =
+                Worker { shard: Shard::new(settings, rules), teller: teller.clone(), sizes: Vec::new() };
             let thread = std::thread::Builder::new().name(format!("detect-{number}"));
             engine.senders.push(sender);
             engine.threads.push(thread.spawn(move || worker.run(&receiver))?);
@@ -114,6 +113,11 @@ impl Engine {
             tracing::warn!(observations = shed, "detectors are behind and blind for a moment");
         }
         shed
+    }
+
+    /// Tells a finding that was made elsewhere. Writes a file: not for a worker's thread.
+    pub fn tell(&self, finding: &Finding) {
+        self.teller.tell(finding);
     }
 
     /// Lets the shards finish what is queued, tell what waits, and end. The file is complete then.
@@ -161,10 +165,33 @@ fn wall_clock() -> u64 {
     super::rules::nanos(since)
 }
 
-struct Worker {
-    shard: Shard,
+/// Tells findings: file, counter, log record.
+#[derive(Clone)]
+struct Teller {
     file: Arc<Mutex<FindingsLog>>,
     hooks: Hooks,
+}
+
+impl Teller {
+    fn tell(&self, finding: &Finding) {
+        metrics::counter!(
+            "portcullis_findings_total",
+            "class" => finding.class.as_str(),
+            "tenant_id" => (self.hooks.tenant_label)(finding.tenant),
+            "severity" => finding.severity.as_str()
+        )
+        .increment(1);
+        let written = self.file.lock().unwrap_or_else(PoisonError::into_inner).append(finding);
+        if let Err(error) = written {
+            tracing::error!(%error, class = finding.class.as_str(), "the findings file cannot be written");
+        }
+        (self.hooks.on_finding)(finding, record::otlp(finding));
+    }
+}
+
+struct Worker {
+    shard: Shard,
+    teller: Teller,
     sizes: Vec<usize>,
 }
 
@@ -173,7 +200,7 @@ impl Worker {
         let mut shown = 0;
         loop {
             let received = queue.recv_timeout(TICK);
-            let now = (self.hooks.clock)();
+            let now = (self.teller.hooks.clock)();
             match received {
                 Ok(observations) => observations.iter().for_each(|o| self.shard.observe(o)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -192,19 +219,8 @@ impl Worker {
 
     fn tell(&mut self, now: u64) {
         for mut finding in self.shard.advance(now) {
-            finding.at = finding.at.min((self.hooks.clock)());
-            metrics::counter!(
-                "portcullis_findings_total",
-                "class" => finding.class.as_str(),
-                "tenant_id" => (self.hooks.tenant_label)(finding.tenant),
-                "severity" => finding.severity.as_str()
-            )
-            .increment(1);
-            let written = self.file.lock().unwrap_or_else(PoisonError::into_inner).append(&finding);
-            if let Err(error) = written {
-                tracing::error!(%error, class = finding.class.as_str(), "the findings file cannot be written");
-            }
-            (self.hooks.on_finding)(&finding, record::otlp(&finding));
+            finding.at = finding.at.min((self.teller.hooks.clock)());
+            self.teller.tell(&finding);
         }
     }
 

@@ -21,6 +21,8 @@ pub enum Class {
     CrossTenantAttempt,
     /// An unknown, suspended or deleted tenant is active.
     DeletedTenantActive,
+    /// People's sentences stand in a field where no rule expects them.
+    UserContent,
 }
 
 impl Class {
@@ -33,6 +35,7 @@ impl Class {
             Class::CrossTenantRead => "cross_tenant_read",
             Class::CrossTenantAttempt => "cross_tenant_attempt",
             Class::DeletedTenantActive => "deleted_tenant_active",
+            Class::UserContent => "user_content",
         }
     }
 }
@@ -91,6 +94,8 @@ pub struct Finding {
     pub other: Option<TenantId>,
     /// The service that it was seen in; empty where unknown.
     pub service: String,
+    /// The field that it is about: an attribute's key, or `body`; empty for none.
+    pub field: String,
     /// The trace that it was seen in; zero for none.
     pub trace: TraceId,
     /// The object.
@@ -106,6 +111,25 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// That people write in a field where no rule expects it; `at` in nanoseconds since the epoch.
+    pub fn user_content(at: u64, tenant: TenantId, service: &str, field: &str) -> Finding {
+        Finding {
+            at,
+            class: Class::UserContent,
+            severity: Severity::Medium,
+            tenant,
+            other: None,
+            service: shown_service(service),
+            field: shown_service(field),
+            trace: [0; 16],
+            object: None,
+            principal: None,
+            first_seen: at,
+            last_seen: at,
+            count: 1,
+        }
+    }
+
     /// The trace id in lower-case hex, where there is one.
     pub fn trace_hex(&self) -> Option<String> {
         (self.trace != [0; 16]).then(|| self.trace.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -119,6 +143,9 @@ impl Finding {
         evidence.insert("resource_id".into(), json!(self.object.map(text)));
         evidence.insert("principal".into(), json!(self.principal.map(text)));
         evidence.insert("statement".into(), Value::Null);
+        if !self.field.is_empty() {
+            evidence.insert("field".into(), json!(self.field));
+        }
         json!({
             "at": self.at, "class": self.class.as_str(), "severity": self.severity.as_str(),
             "tenant_id": self.tenant.to_string(),

@@ -37,6 +37,7 @@ impl Candidate {
             tenant,
             other,
             service: shown_service(&o.service),
+            field: String::new(),
             trace: o.trace,
             object: None,
             principal: o.principal,

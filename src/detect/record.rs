@@ -29,6 +29,7 @@ pub fn otlp(finding: &Finding) -> Bytes {
     let optional = [
         ("portcullis.finding.other_tenant_id", finding.other.map(|other| other.to_string())),
         ("portcullis.finding.service", (!finding.service.is_empty()).then(|| finding.service.clone())),
+        ("portcullis.finding.field", (!finding.field.is_empty()).then(|| finding.field.clone())),
         ("portcullis.finding.trace_id", finding.trace_hex()),
         ("portcullis.finding.resource_id", finding.object.map(|id| id.to_string())),
         ("portcullis.finding.principal", finding.principal.map(|who| who.to_string())),

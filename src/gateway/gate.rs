@@ -125,6 +125,7 @@ impl Gate {
         let rules = Arc::clone(&policy.rules);
         let store = Arc::new(Store::new(&config.prometheus));
         let shared = Arc::new(Shared {
+            content: Arc::default(),
             policy: ArcSwap::from_pointee(policy),
             budget: Budget::new(config.process.in_flight_bytes),
             admission: Default::default(),

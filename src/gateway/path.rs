@@ -44,7 +44,7 @@ pub struct Scratch {
     survey: Survey,
     edits: Edits,
     transform: transform::Scratch,
-    scrub: scrub::Scratch,
+    pub(super) scrub: scrub::Scratch,
     observations: Vec<Observation>,
 }
 
@@ -70,6 +70,8 @@ pub struct Processed {
     pub bad_lines: u32,
     /// Values taken out: type, action, count, by tenant.
     pub redacted: Vec<(TenantId, String, &'static str, u32)>,
+    /// What people wrote where no rule expects it, by tenant.
+    pub content: Vec<(TenantId, scrub::ContentSeen)>,
     /// Pseudonyms that became redactions for want of a key, and why: by tenant.
     pub without_key: Vec<(TenantId, u64, Arc<std::io::Error>)>,
     /// Fields that the protocol does not have.
@@ -109,6 +111,7 @@ pub fn run(
         rejected: Vec::new(),
         bad_lines,
         redacted: Vec::new(),
+        content: Vec::new(),
         without_key: Vec::new(),
         unknown_fields: 0,
     };
@@ -139,6 +142,9 @@ pub fn run(
         let batch =
             policy.scrubber.scrub_batch(&mut scratch.scrub, raw, &policy.master, &mut tally).map_err(bad)?;
         done.unknown_fields += tally.unknown_fields;
+        if tally.content.sentences > 0 {
+            done.content.push((tenant, std::mem::take(&mut tally.content)));
+        }
         done.without_key.extend(tally.key_error.take().map(|error| (tenant, tally.without_key, error)));
         let counts = tally.drain(&policy.scrubber);
         done.redacted

@@ -18,15 +18,16 @@ use super::{
 use crate::{
     batch::{Signal, TenantId},
     buffer::{Journal, quarantine::Quarantine},
-    detect::Engine,
+    detect::{Engine, Finding},
     export::prometheus::Store,
     identify::{Admission, Claims},
     limits,
     policy::Policy,
     receipt::{self, Accepted, Outcome, Refusal},
+    scrub,
     telemetry::events::{
         BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived, ItemsRejected,
-        PseudonymsWithoutKey, UnknownFields, ValuesRedacted,
+        PseudonymsWithoutKey, SentencesSeen, UnknownFields, ValuesRedacted,
     },
 };
 
@@ -44,6 +45,8 @@ pub struct Shared {
     pub journal: Journal,
     /// What was rejected.
     pub quarantine: Quarantine,
+    /// The fields that people write in.
+    pub content: Arc<scrub::ContentFields>,
     /// The scrape endpoint's series.
     pub store: Arc<Store>,
 }
@@ -82,6 +85,7 @@ impl Door {
 
 fn work(shared: &Shared, queue: &Receiver<Job>) {
     let mut scratch = path::Scratch::default();
+    scratch.scrub.share(&shared.content);
     for job in queue {
         let Job { submission, claims, policy, answer } = job;
         let request = path::Request {
@@ -140,7 +144,8 @@ impl Intake for Door {
 }
 
 /// Makes the parts durable, counts, and says what the client is told.
-async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, done: Processed) -> Outcome {
+async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done: Processed) -> Outcome {
+    told(shared, std::mem::take(&mut done.content)).await;
     let tickets: Vec<_> = done
         .accepted
         .iter()
@@ -195,6 +200,25 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, done: Pro
     let words: Vec<String> = reasons.iter().map(|(reason, items)| format!("{items} {reason}")).collect();
     let message = if words.is_empty() { String::new() } else { format!("rejected: {}", words.join(", ")) };
     Ok(Accepted { rejected: reasons.values().sum(), message })
+}
+
+/// Counts and tells what people wrote where no rule expects it.
+async fn told(shared: &Arc<Shared>, content: Vec<(TenantId, scrub::ContentSeen)>) {
+    for (tenant, seen) in content {
+        SentencesSeen { tenant, sentences: seen.sentences }.emit();
+        let found: Vec<Finding> =
+            seen.found.iter().map(|f| Finding::user_content(now(), tenant, &f.service, &f.key)).collect();
+        if !found.is_empty() {
+            let shared = Arc::clone(shared);
+            // Writes a file, and seldom.
+            let told = tokio::task::spawn_blocking(move || {
+                if let Some(engine) = &*shared.engine.load() {
+                    found.iter().for_each(|finding| engine.tell(finding));
+                }
+            });
+            let _ = told.await;
+        }
+    }
 }
 
 async fn accepted(shared: &Arc<Shared>, signal: Signal, part: &Part) {

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Action, Engine, MasterKey, Scratch, Scrubber, Tally, Telling, Tenant, scan::Find};
+use super::{
+    Action, Engine, FreeText, MasterKey, Scratch, Scrubber, Tally, Telling, Tenant,
+    content::Watch,
+    scan::{Find, Source},
+};
 use crate::{
     batch::{Batch, Clean, Raw, Signal},
     limits,
@@ -18,6 +22,8 @@ pub(super) struct Origin {
     /// The attribute around it, as tag, end and depth.
     attribute: Option<Span>,
     number: bool,
+    /// It is a sentence in a field that people write in, and goes.
+    prose: bool,
 }
 
 /// An attribute that is open.
@@ -38,6 +44,10 @@ pub(super) struct Workspace {
     edits: Edits,
     number: String,
     known: Known,
+    /// Looks for what people wrote.
+    pub(super) watch: Watch,
+    /// The next text is the service's name.
+    names_service: bool,
     /// The texts in which something is replaced.
     replaced: Vec<u32>,
     key: Vec<u8>,
@@ -117,6 +127,8 @@ impl std::fmt::Debug for Workspace {
 
 struct Gather<'a> {
     engine: &'a Engine,
+    /// Whether sentences of people are looked for.
+    watches: bool,
     scratch: &'a mut Scratch,
     work: &'a mut Workspace,
     tally: &'a mut Tally,
@@ -154,8 +166,31 @@ impl Gather<'_> {
         if number && by_key.is_none() && text.len() < 7 {
             return;
         }
+        let prose = self.watches && !number && !is_key && by_key.is_none() && self.is_prose(text, leaf);
         self.scratch.push(text, if is_key { b"" } else { key.as_bytes() });
-        self.work.origins.push(Origin { leaf: Leaf { key: None, ..*leaf }, by_key, attribute, number });
+        self.work.origins.push(Origin {
+            leaf: Leaf { key: None, ..*leaf },
+            by_key,
+            attribute,
+            number,
+            prose,
+        });
+    }
+}
+
+impl Gather<'_> {
+    /// Whether a text is one of those that people write, and is to go.
+    #[inline]
+    fn is_prose(&mut self, text: &[u8], leaf: &Leaf<'_>) -> bool {
+        if leaf.message != Msg::AnyValue {
+            return false;
+        }
+        let Ok(text) = std::str::from_utf8(text) else { return false };
+        if std::mem::take(&mut self.work.names_service) {
+            self.work.watch.service(text);
+            return false;
+        }
+        self.work.watch.look(leaf.key.unwrap_or("body"), text) && self.engine.free_text == FreeText::Redact
     }
 }
 
@@ -171,7 +206,15 @@ fn is_tenant(key: &str, text: &[u8]) -> bool {
 }
 
 impl Visitor for Gather<'_> {
+    fn enter(&mut self, message: Msg, _at: &Leaf<'_>) -> Flow {
+        if self.watches && message.is_group() {
+            self.work.watch.service("");
+        }
+        Flow::Walk
+    }
+
     fn attribute(&mut self, key: &str, at: &Leaf<'_>) -> Flow {
+        self.work.names_service = self.watches && at.message == Msg::Resource && key == "service.name";
         let outer = self.attribute(at.tag);
         let again = outer.filter(|span| span.tag == at.tag);
         let Verdict { telling: own, ignored, .. } = self.work.known.verdict(self.engine, key);
@@ -267,7 +310,10 @@ impl Scrubber {
         work.open.clear();
         work.edits.clear();
         work.known.keep_for(&self.engine);
-        wire::walk(signal, bytes, &mut Gather { engine: &self.engine, scratch, work, tally })?;
+        let watches = signal != Signal::Metrics && self.engine.free_text != FreeText::Off;
+        work.watch.begin();
+        wire::walk(signal, bytes, &mut Gather { engine: &self.engine, watches, scratch, work, tally })?;
+        self.seen(work, tally);
         self.engine.scan(scratch);
         work.known.learn(scratch, &work.origins);
         self.engine.tell(scratch, &work.origins);
@@ -330,21 +376,31 @@ impl Scrubber {
     }
 }
 
+impl Scrubber {
+    /// What people wrote in this batch, for the tally.
+    fn seen(&self, work: &mut Workspace, tally: &mut Tally) {
+        let seen = &mut work.watch.seen;
+        tally.content.sentences += std::mem::take(&mut seen.sentences);
+        tally.content.found.extend(seen.found.drain(..).map(|field| self.shown(field)));
+    }
+}
+
 impl Engine {
     /// Texts under a telling key are finds from end to end.
     fn tell(&self, scratch: &mut Scratch, origins: &[Origin]) {
-        if origins.iter().all(|origin| origin.by_key.is_none()) {
+        if origins.iter().all(|origin| origin.by_key.is_none() && !origin.prose) {
             return;
         }
         let tells = |number: usize| {
             let text = scratch.texts[number];
             let value = &scratch.arena[text.start as usize..text.end as usize];
-            origins[number].by_key.filter(|telling| self.tells(*telling, value))
+            let told = origins[number].by_key.filter(|telling| self.tells(*telling, value));
+            told.map(|telling| telling.source).or(origins[number].prose.then_some(Source::Prose))
         };
         let told: Vec<Find> = (0..origins.len())
             .filter_map(|number| {
                 let text = scratch.texts[number];
-                let source = tells(number)?.source;
+                let source = tells(number)?;
                 Some(Find { text: number as u32, start: 0, end: text.end - text.start, source })
             })
             .collect();

@@ -66,6 +66,7 @@ impl Scrubber {
             let severity = match find.source {
                 Source::Rule(i) => engine.rules[usize::from(i)].severity,
                 Source::Key(i) => engine.keys[usize::from(i)].severity,
+                Source::Prose => Severity::Medium,
             };
             let (validator, word) = match find.source {
                 Source::Rule(i) => {
@@ -73,6 +74,7 @@ impl Scrubber {
                     (rule.validator, rule.word(text.as_bytes(), find.start as usize, key.as_bytes()))
                 }
                 Source::Key(i) => (engine.keys[usize::from(i)].validator, None),
+                Source::Prose => (None, None),
             };
             out.findings.push(Finding {
                 validator: validator.map(Validator::name),

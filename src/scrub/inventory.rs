@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scratch, Scrubber, Tally, keys, prose::Habit};
+use super::{
+    Scratch, Scrubber, Tally, keys,
+    prose::{self, Habit},
+};
 use crate::limits;
 
 /// One field of one service.
@@ -114,8 +117,6 @@ impl<'s> Inventory<'s> {
 
     /// A name as it may be shown: names, too, hold personal data at times.
     fn name(&self, text: &str) -> String {
-        let end =
-            (0..=limits::INVENTORY_NAME_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-        self.scrubber.scrub(&text[..end.unwrap_or(0)]).into_owned()
+        self.scrubber.scrub(prose::start(text, limits::INVENTORY_NAME_BYTES)).into_owned()
     }
 }

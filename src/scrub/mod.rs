@@ -21,6 +21,7 @@ mod batch;
 mod block;
 pub mod catalogue;
 mod classes;
+mod content;
 mod coverage;
 mod explain;
 mod groups;
@@ -59,6 +60,7 @@ use std::{
 };
 
 pub use classes::Shape;
+pub use content::{ContentField, ContentFields, ContentSeen};
 pub use explain::{Explanation, Finding, NearMiss};
 pub use inventory::{Field, Inventory, Proposal};
 pub use pack::{Pack, PackError, Severity};
@@ -68,7 +70,7 @@ pub use report::{ExampleFailure, Report, run_examples};
 pub use rule::Filter;
 pub use salt::Salts;
 pub use scan::Scratch;
-pub use settings::{Action, Settings};
+pub use settings::{Action, FreeText, Settings};
 pub use tally::Tally;
 pub use validate::Validator;
 
@@ -108,6 +110,9 @@ pub(crate) struct Engine {
     ignored: HashSet<String>,
     /// Whether the finds of some rule stay as they are.
     quiet: bool,
+    free_text: FreeText,
+    /// The type of user content.
+    content: u16,
 }
 
 /// Finds and replaces personal data and secrets. Compiled once; `Send + Sync`; share it in an `Arc`.
@@ -129,6 +134,7 @@ impl Engine {
         match source {
             Source::Rule(i) => self.rules[usize::from(i)].action,
             Source::Key(i) => self.keys[usize::from(i)].action,
+            Source::Prose => Action::Redact,
         }
     }
 
@@ -136,6 +142,7 @@ impl Engine {
         match source {
             Source::Rule(i) => self.rules[usize::from(i)].kind,
             Source::Key(i) => self.keys[usize::from(i)].kind,
+            Source::Prose => self.content,
         }
     }
 
@@ -143,6 +150,7 @@ impl Engine {
         match source {
             Source::Rule(i) => &self.rules[usize::from(i)].id,
             Source::Key(i) => &self.keys[usize::from(i)].id,
+            Source::Prose => "free_text",
         }
     }
 }
@@ -213,7 +221,7 @@ impl Scrubber {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             rules: Vec::new(),
             keys: Vec::new(),
-            kinds: Vec::new(),
+            kinds: vec![CONTENT.to_owned()],
             literals: Literals::new([]),
             by_shape: Default::default(),
             shapes: 0,
@@ -221,6 +229,8 @@ impl Scrubber {
             unfiltered: Vec::new(),
             names: Names::default(),
             quiet: false,
+            free_text: settings.free_text,
+            content: 0,
             ignored: settings.ignore_keys.iter().map(|k| k.to_ascii_lowercase()).collect(),
         };
         let mut ids = HashSet::new();

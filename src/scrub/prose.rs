@@ -6,8 +6,9 @@
 //! texts in scripts without spaces. It doesn't see names, single words, or answers of a few words.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, Hash, Hasher},
+    sync::LazyLock,
 };
 
 use crate::limits;
@@ -32,21 +33,75 @@ const PERSONS: &[&str] = &[
     "você", "io", "mio", "mia", "noi", "ik", "mijn", "wij", "jij", "u",
 ];
 
+const IS_SMALL: u8 = 1;
+const IS_PERSON: u8 = 2;
+
+/// Both lists.
+static WHICH: LazyLock<HashMap<&str, u8, foldhash::fast::FixedState>> = LazyLock::new(|| {
+    let mut which = HashMap::default();
+    SMALL.iter().for_each(|word| *which.entry(*word).or_default() |= IS_SMALL);
+    PERSONS.iter().for_each(|word| *which.entry(*word).or_default() |= IS_PERSON);
+    which
+});
+
+/// The longest word of both, in bytes, and some more.
+const LONGEST: usize = 12;
 /// Words that are looked at in one text.
 const WORDS: usize = 200;
+/// The shortest text that can be prose, in bytes.
+const SHORTEST: usize = 20;
+/// Bytes of a text that a glance takes in.
+const GLANCE: usize = 128;
+
+/// What a text reads like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prose {
+    /// Not as if a person had written it.
+    No,
+    /// As if one had; with a fingerprint of its small words in their order.
+    Yes(u64),
+}
+
+/// A glance: whether a text can be prose at all. Five words have four spaces between them.
+#[inline]
+pub(super) fn may_be(text: &str) -> bool {
+    let start = &text.as_bytes()[..text.len().min(GLANCE)];
+    text.len() >= SHORTEST
+        && (start.iter().filter(|byte| **byte == b' ').count() >= 4
+            || start.iter().filter(|byte| !byte.is_ascii()).count() >= SHORTEST)
+}
+
+/// The first `bytes` of a text, less what would be half a character.
+pub(super) fn start(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
 
 /// Whether a text reads as if a person had written it.
 pub fn is_prose(text: &str) -> bool {
-    let text = text.get(..limits::INVENTORY_TEXT_BYTES.min(text.len())).unwrap_or(text);
+    read(text) != Prose::No
+}
+
+/// Reads a text.
+pub(super) fn read(text: &str) -> Prose {
+    let text = start(text, limits::INVENTORY_TEXT_BYTES);
+    let mut order = foldhash::fast::FixedState::default().build_hasher();
     // Scripts without spaces: letters enough, none of them Latin, are no identifier.
-    let dense = text
-        .chars()
-        .filter(|c| matches!(*c as u32, 0xE00..=0xEFF | 0x3040..=0x30FF | 0x3400..=0x9FFF))
-        .count();
-    if dense >= 12 && dense * 2 > text.chars().count() {
-        return true;
+    if !text.is_ascii() {
+        let dense = text
+            .chars()
+            .filter(|c| matches!(*c as u32, 0xE00..=0xEFF | 0x3040..=0x30FF | 0x3400..=0x9FFF))
+            .count();
+        if dense >= 12 && dense * 2 > text.chars().count() {
+            text.hash(&mut order);
+            return Prose::Yes(order.finish());
+        }
     }
     let (mut all, mut plain, mut small, mut persons) = (0usize, 0usize, 0usize, 0usize);
+    let mut buffer = [0; 4 * LONGEST];
     for word in text.split_whitespace().take(WORDS) {
         all += 1;
         let word = word.trim_matches(|c: char| !c.is_alphanumeric());
@@ -56,14 +111,34 @@ pub fn is_prose(text: &str) -> bool {
             continue;
         }
         plain += 1;
-        let word = word.to_lowercase().replace('\u{2019}', "'");
-        small += usize::from(SMALL.contains(&word.as_str()));
-        persons += usize::from(PERSONS.contains(&word.as_str()));
+        if word.len() > LONGEST {
+            continue;
+        }
+        let word = if word.bytes().all(|b| b.is_ascii_lowercase()) { word } else { lower(word, &mut buffer) };
+        if let Some(which) = WHICH.get(word) {
+            small += usize::from(which & IS_SMALL != 0);
+            persons += usize::from(which & IS_PERSON != 0);
+            word.hash(&mut order);
+        }
     }
     // Three words of four are plain ones; one of four is small, or one of eight and somebody speaks.
-    all >= 5
+    let is = all >= 5
         && plain * 4 >= all * 3
-        && ((small + persons) * 4 >= all || (persons > 0 && (small + persons) * 8 >= all))
+        && ((small + persons) * 4 >= all || (persons > 0 && (small + persons) * 8 >= all));
+    if is { Prose::Yes(order.finish()) } else { Prose::No }
+}
+
+/// A short word in lower case and with plain apostrophes, in `buffer`.
+fn lower<'b>(word: &str, buffer: &'b mut [u8; 4 * LONGEST]) -> &'b str {
+    let mut len = 0;
+    for c in word.chars().flat_map(char::to_lowercase) {
+        let c = if c == '\u{2019}' { '\'' } else { c };
+        if len + c.len_utf8() > buffer.len() {
+            break;
+        }
+        len += c.encode_utf8(&mut buffer[len..]).len();
+    }
+    std::str::from_utf8(&buffer[..len]).unwrap_or_default()
 }
 
 /// What one field of one service holds, in bounded memory: how much of it is prose, and whether its texts are a

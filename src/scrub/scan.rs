@@ -71,6 +71,8 @@ pub(super) struct Text {
 pub(super) enum Source {
     Rule(u16),
     Key(u16),
+    /// Habit: a sentence in a field that people write in.
+    Prose,
 }
 
 /// A found value: a span of one text.
@@ -83,6 +85,11 @@ pub(super) struct Find {
 }
 
 impl Scratch {
+    /// Shares what is known of the fields that people write in with other workers.
+    pub fn share(&mut self, fields: &std::sync::Arc<super::ContentFields>) {
+        self.workspace.watch.shared = Some(std::sync::Arc::clone(fields));
+    }
+
     /// Forgets the texts, keeps the memory.
     pub(super) fn clear(&mut self) {
         self.arena.clear();

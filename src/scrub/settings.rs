@@ -27,6 +27,8 @@ pub struct Settings {
     pub keep: BTreeMap<String, String>,
     /// What is done with user content (`gen_ai.*` messages, request and response bodies). Default: drop.
     pub content: Action,
+    /// What is done about sentences that people wrote, in fields where no rule expects them. Default: report.
+    pub free_text: FreeText,
     /// Further attribute keys whose value is user content, lower-case. Default: none.
     pub content_keys: Vec<String>,
     /// Attribute keys that are never looked into (their values are kept as they are). Default: none.
@@ -52,6 +54,7 @@ impl Default for Settings {
             actions: BTreeMap::new(),
             keep: BTreeMap::new(),
             content: Action::Drop,
+            free_text: FreeText::default(),
             content_keys: Vec::new(),
             ignore_keys: Vec::new(),
             master_key: Secret::default(),
@@ -85,6 +88,19 @@ impl Settings {
     pub(super) fn key_action(&self, id: &str, kind: &str, own: Action) -> Action {
         self.action(id, if kind == CONTENT { self.content } else { own })
     }
+}
+
+/// What is done about sentences that people wrote, in a field (service and key) where no rule expects them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FreeText {
+    /// They are not looked for.
+    Off,
+    /// A field that holds them is told once, as a finding; they are counted, and stay.
+    #[default]
+    Report,
+    /// The same, and from then on they become `[CONTENT]` in that field.
+    Redact,
 }
 
 /// What happens to a value that a rule found.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Scrubber};
+use super::{Action, ContentSeen, Scrubber};
 
 /// How many values of each type met which action.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +10,8 @@ pub struct Tally {
     counts: Vec<[u32; Action::COUNT]>,
     /// Fields that are in no schema, removed.
     pub unknown_fields: u64,
+    /// What people wrote where no rule expects it.
+    pub content: ContentSeen,
     /// Pseudonyms that became redactions because the tenant's key could not be had.
     pub without_key: u64,
     /// Why, for the last of them.

@@ -306,3 +306,51 @@ fn names_that_end_like_secrets_are_judged_by_their_values() {
     let tokens = record.attributes.iter().find(|a| a.key.ends_with("tokens")).unwrap();
     assert_eq!(tokens.value.as_ref().unwrap().value, Some(Value::IntValue(1_234_567)));
 }
+
+/// Scenario: a service's records whose bodies turn into what people wrote, with policy off, report and redact.
+/// Guarantee: off sees nothing; report finds the field by its name and changes nothing; redact replaces sentences in
+/// that field alone, and messages in it stay.
+#[test]
+fn sentences_of_people_are_found_where_no_rule_expects_them() {
+    let nouns = ["order", "invoice", "parcel", "refund", "chair", "lamp", "table", "coat", "book", "phone"];
+    let said = |i: usize| {
+        let begin = [
+            "Hello,",
+            "I think that",
+            "Sorry but",
+            "Could you tell me if",
+            "We were told that",
+            "My wife says",
+        ];
+        let end = [
+            "is not what I have asked you for",
+            "was lost and I need it",
+            "should be for my mother",
+            "came too late for us",
+        ];
+        let more =
+            ["", "and please call me", "or is it in the shop", "as it was with the last one", "at our house"];
+        format!("{} the {} {} {}", begin[i % 6], nouns[i % 10], end[i / 6 % 4], more[i / 24 % 5])
+    };
+    for (free_text, found, replaced) in
+        [(FreeText::Off, 0, false), (FreeText::Report, 1, false), (FreeText::Redact, 1, true)]
+    {
+        let scrubber = Scrubber::new(&Settings { free_text, ..Settings::default() }).unwrap();
+        let mut scratch = Scratch::default();
+        let (mut last, mut fields, mut sentences) = (Bytes::new(), Vec::new(), 0);
+        for i in 0..200 {
+            let mut batch = request(vec![pair("step", text("the cart was read from cache"))], text(&said(i)));
+            batch.resource_logs[0].resource.as_mut().unwrap().attributes =
+                vec![pair("service.name", text("desk"))];
+            let (bytes, tally) = scrub_raw(Signal::Logs, batch.encode_to_vec(), &mut scratch, &scrubber);
+            (last, sentences) = (bytes, sentences + tally.content.sentences);
+            fields.extend(tally.content.found);
+        }
+        assert_eq!(fields.len(), found, "{fields:?}");
+        assert!(fields.iter().all(|f| f.service == "desk" && f.key == "body"), "{fields:?}");
+        assert_eq!(sentences > 100, found == 1, "{sentences}");
+        assert_eq!(has(&last, &said(199)), !replaced);
+        assert_eq!(has(&last, "[CONTENT]"), replaced);
+        assert!(has(&last, "the cart was read from cache"));
+    }
+}

@@ -226,6 +226,22 @@ impl Event for UnknownFields {
     }
 }
 
+/// Sentences that people wrote were seen in fields where no rule expects them.
+#[derive(Debug, Clone, Copy)]
+pub struct SentencesSeen {
+    /// Whose data.
+    pub tenant: TenantId,
+    /// How many.
+    pub sentences: u64,
+}
+
+impl Event for SentencesSeen {
+    fn emit(self) {
+        counter!("portcullis_user_sentences_total", "tenant_id" => tenant_label(self.tenant))
+            .increment(self.sentences);
+    }
+}
+
 /// Pseudonyms became redactions, since the tenant's key could not be had.
 #[derive(Debug, Clone)]
 pub struct PseudonymsWithoutKey {

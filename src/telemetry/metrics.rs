@@ -79,6 +79,11 @@ pub const METRICS: &[Metric] = &[
     histogram("portcullis_request_duration_seconds", "Time from a request's first byte to its answer."),
     counter("portcullis_redacted_values_total", Unit::Count, "Values redacted, by type of data and action."),
     counter(
+        "portcullis_user_sentences_total",
+        Unit::Count,
+        "Sentences that people wrote, seen in fields where no rule expects them.",
+    ),
+    counter(
         "portcullis_pseudonyms_without_key_total",
         Unit::Count,
         "Pseudonyms that became redactions, since the tenant's salt could not be read or written.",

@@ -27,6 +27,7 @@ fn events_count_themselves() {
         UnknownFields { signal, fields: 1 }.emit();
         ValuesRedacted { tenant, kind: "EMAIL".into(), action: "redact", values: 7 }.emit();
         let error = std::sync::Arc::new(std::io::Error::other("no disk"));
+        SentencesSeen { tenant, sentences: 2 }.emit();
         PseudonymsWithoutKey { tenant, values: 1, error }.emit();
         FindingRaised { class: "trace_tenant_crossing", severity: "high", tenant, other: None }.emit();
         DetectorBlind { detector: "trace", seconds: 2 }.emit();
