@@ -105,7 +105,7 @@ pub(super) struct Planes {
     pub paren: Lanes,
     /// `/` or `_`.
     pub joint: Lanes,
-    /// `%`, `&`, `\`, or not ASCII; not the byte between texts.
+    /// `%`, `&`, `\`, an escape, or not ASCII; not the byte between texts.
     pub encoded: Lanes,
     /// A literal that only begins at a word may start here, if a word does.
     pub literals: Lanes,
@@ -239,7 +239,7 @@ mod avx2 {
             let (fa, fb) = (_mm256_or_si256(a, case), _mm256_or_si256(b, case));
             let either = |x, one, two| _mm256_or_si256(is(x, one), is(x, two));
             let encoded = |x| {
-                let marks = _mm256_or_si256(is(x, b'%'), either(x, b'&', b'\\'));
+                let marks = _mm256_or_si256(either(x, b'%', 0x1B), either(x, b'&', b'\\'));
                 _mm256_or_si256(marks, _mm256_andnot_si256(is(x, 0xFF), x))
             };
             // Places that no group has: of literals that begin at a word, and of others.
@@ -375,7 +375,7 @@ mod avx512 {
             out.assign[i] = is(x, b'=') | is(x, b'>');
             out.paren[i] = is(x, b')');
             out.joint[i] = is(x, b'/') | is(x, b'_');
-            let marks = is(x, b'%') | is(x, b'&') | is(x, b'\\');
+            let marks = is(x, b'%') | is(x, b'&') | is(x, b'\\') | is(x, 0x1B);
             out.encoded[i] = marks | (_mm512_movepi8_mask(x) & !is(x, 0xFF));
         }
     }
@@ -408,7 +408,7 @@ mod plain {
             out.assign[i] = bits(block, |b| b == b'=' || b == b'>');
             out.paren[i] = bits(block, |b| b == b')');
             out.joint[i] = bits(block, |b| b == b'/' || b == b'_');
-            out.encoded[i] = bits(block, |b| matches!(b, b'%' | b'&' | b'\\' | 0x80..=0xFE));
+            out.encoded[i] = bits(block, |b| matches!(b, b'%' | b'&' | b'\\' | 0x1B | 0x80..=0xFE));
             out.literals[i] = literals;
             out.anywhere[i] = literals;
         }

@@ -165,6 +165,12 @@ fn numbers_in_words_are_found() {
             "card four one one one, one one one one, one one one one, one one one one please",
             "card [CREDIT_CARD] please",
         ),
+        (
+            "\u{1b}[36mip=\u{1b}[0m203.0.113.9\u{1b}[0m \u{1b}[1;31m\u{1b}[Kjane\u{1b}[m\u{1b}[K@mailbox.test\u{1b}[0m",
+            "\u{1b}[36mip=\u{1b}[0m[IP_ADDRESS]\u{1b}[0m \u{1b}[1;31m\u{1b}[K[EMAIL]\u{1b}[0m",
+        ),
+        (r"\u001b[31m4111111111111111\u001b[0m", r"\u001b[31m[CREDIT_CARD]\u001b[0m"),
+        ("\u{1b}[31mready\u{1b}[0m \u{1b}[", "\u{1b}[31mready\u{1b}[0m \u{1b}["),
         ("my SSN: two-one-nine-zero-nine-nine-nine-nine-nine thanks", "my SSN: [US_SSN] thanks"),
     ] {
         assert_eq!(scrubber().scrub(text), clean, "{text}");

@@ -5,8 +5,8 @@
 #[derive(Debug, Default)]
 pub(super) struct Unfolded {
     pub text: Vec<u8>,
-    /// For each decoded byte: where in the original it begins; one more for the end.
-    origin: Vec<u32>,
+    /// For each decoded byte: where in the original it begins and ends.
+    origin: Vec<(u32, u32)>,
 }
 
 /// Digits as words.
@@ -45,6 +45,9 @@ pub(super) fn spelled(rest: &[u8]) -> impl Iterator<Item = (u8, usize)> {
     digits().take_while(move |_| enough)
 }
 
+/// Begins a terminal's control sequence (ECMA-48, section 5.4): colours of a log that was meant for a screen.
+const ESCAPE: u8 = 0x1B;
+
 /// Whether something encoded may start with these bytes.
 #[inline]
 pub(super) fn may_start(bytes: &[u8]) -> bool {
@@ -52,6 +55,7 @@ pub(super) fn may_start(bytes: &[u8]) -> bool {
         [b'%', a, b, ..] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit(),
         [b'&', b'#' | b'q' | b'a' | b'l' | b'g', ..] => true,
         [b'\\', b'u' | b'/' | b'x', ..] => true,
+        [ESCAPE, b'[', ..] => true,
         [0xC2..=0xF4, next, ..] => next & 0xC0 == 0x80,
         _ => false,
     }
@@ -69,7 +73,8 @@ impl Unfolded {
             if rest[0].is_ascii_alphabetic() && !(i > 0 && text[i - 1].is_ascii_alphanumeric()) {
                 let mut last = None;
                 for (digit, at) in spelled(rest) {
-                    self.put(&[digit], i + at);
+                    let word = rest[at..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+                    self.put(&[digit], i + at, word);
                     last = Some(at);
                 }
                 if let Some(last) = last {
@@ -79,7 +84,7 @@ impl Unfolded {
                 }
             }
             if !may_start(&rest[..rest.len().min(8)]) {
-                self.put(&rest[..1], i);
+                self.put(&rest[..1], i, 1);
                 i += 1;
                 continue;
             }
@@ -87,7 +92,7 @@ impl Unfolded {
                 Some((Some(c), used)) => {
                     let mut buffer = [0; 4];
                     let bytes = c.encode_utf8(&mut buffer).as_bytes();
-                    self.put(bytes, i);
+                    self.put(bytes, i, used);
                     i += used;
                     changed = true;
                 }
@@ -96,25 +101,23 @@ impl Unfolded {
                     changed = true;
                 }
                 None => {
-                    self.put(&rest[..1], i);
+                    self.put(&rest[..1], i, 1);
                     i += 1;
                 }
             }
         }
-        self.origin.push(text.len() as u32);
         changed
     }
 
-    fn put(&mut self, bytes: &[u8], at: usize) {
+    fn put(&mut self, bytes: &[u8], at: usize, used: usize) {
         self.text.extend_from_slice(bytes);
-        self.origin.extend(std::iter::repeat_n(at as u32, bytes.len()));
+        self.origin.extend(std::iter::repeat_n((at as u32, (at + used) as u32), bytes.len()));
     }
 
     /// The original span of the decoded span `start..end`.
     pub fn origin(&self, start: u32, end: u32) -> (u32, u32) {
-        let last = self.origin.last().copied().unwrap_or(0);
-        let at = |i: u32| self.origin.get(i as usize).copied().unwrap_or(last);
-        (at(start), at(end))
+        let at = |i: u32| self.origin.get(i as usize).copied().unwrap_or_default();
+        (at(start).0, at(end.saturating_sub(1)).1)
     }
 }
 
@@ -127,6 +130,11 @@ fn step(rest: &[u8]) -> Option<(Option<char>, usize)> {
             (byte < 0x80).then_some((Some(byte as u8 as char), 3))
         }
         b'&' => reference(rest),
+        ESCAPE => {
+            let parameters = rest.get(2..)?.iter().take(32).take_while(|b| (0x20..0x40).contains(*b)).count();
+            rest.get(2 + parameters).filter(|b| (0x40..0x7F).contains(*b))?;
+            Some((None, 3 + parameters))
+        }
         b'\\' => match rest.get(1)? {
             b'/' => Some((Some('/'), 2)),
             b'x' => hex(rest.get(2..4)?).filter(|n| *n < 0x80).map(|n| (Some(n as u8 as char), 4)),
