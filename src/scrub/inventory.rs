@@ -1,6 +1,6 @@
 //! What is in a stream: the fields of each service, what the rules find in them, how often, and what to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Scratch, Scrubber, Tally, keys,
@@ -67,6 +67,8 @@ pub struct Inventory<'s> {
     scrubber: &'s Scrubber,
     scratch: Scratch,
     tally: Tally,
+    /// Names as they came, and as they may be shown.
+    names: HashMap<String, String>,
     /// What was seen.
     pub fields: BTreeMap<(String, String), Field>,
     /// Records of each service.
@@ -82,6 +84,7 @@ impl<'s> Inventory<'s> {
             scrubber,
             scratch: Scratch::default(),
             tally: Tally::default(),
+            names: HashMap::new(),
             fields: BTreeMap::new(),
             records: BTreeMap::new(),
             left_out: 0,
@@ -116,7 +119,14 @@ impl<'s> Inventory<'s> {
     }
 
     /// A name as it may be shown: names, too, hold personal data at times.
-    fn name(&self, text: &str) -> String {
-        self.scrubber.scrub(prose::start(text, limits::INVENTORY_NAME_BYTES)).into_owned()
+    fn name(&mut self, text: &str) -> String {
+        if let Some(shown) = self.names.get(text) {
+            return shown.clone();
+        }
+        let shown = self.scrubber.scrub(prose::start(text, limits::INVENTORY_NAME_BYTES)).into_owned();
+        if self.names.len() < 2 * limits::INVENTORY_FIELDS && text.len() <= limits::INVENTORY_NAME_BYTES {
+            self.names.insert(text.to_owned(), shown.clone());
+        }
+        shown
     }
 }
