@@ -152,7 +152,7 @@ pub const KEY_NAME_BYTES: usize = 64;
 /// The longest value after a telling key inside a text, in bytes.
 pub const KEYED_VALUE_BYTES: usize = 4096;
 /// Work of one rule on one text before the linear path takes over: bytes looked at for each byte of the text.
-pub const SCAN_WORK_FACTOR: usize = 32;
+pub const SCAN_WORK_FACTOR: usize = 8;
 /// How often a text in which values were replaced is looked at again, at most.
 pub const SCRUB_AGAIN: usize = 3;
 /// Attribute keys whose meaning one worker remembers.

@@ -119,13 +119,25 @@ pub(super) const BEHIND: usize = 8;
 #[cfg(target_arch = "x86_64")]
 pub(super) fn has_avx2() -> bool {
     std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("bmi1")
+        && std::arch::is_x86_feature_detected!("bmi2")
+        && std::arch::is_x86_feature_detected!("popcnt")
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn has_avx512() -> bool {
-    std::arch::is_x86_feature_detected!("avx512f")
+    has_avx2()
+        && std::arch::is_x86_feature_detected!("avx512f")
         && std::arch::is_x86_feature_detected!("avx512bw")
         && std::arch::is_x86_feature_detected!("avx512vl")
+}
+
+/// As processors with AVX-512 have it since 2019.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_vbmi() -> bool {
+    has_avx512()
+        && std::arch::is_x86_feature_detected!("avx512vbmi")
+        && std::arch::is_x86_feature_detected!("avx512vbmi2")
 }
 
 impl Planes {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{self, Lanes, Planes};
+use super::block::{self, BLOCKS, Lanes, Planes};
 
 /// A necessary shape of a rule's matches. The closed set that a pack can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,11 +176,70 @@ pub(super) struct Hits {
     /// Which shapes have a hit at all: one bit each.
     pub present: Lanes,
     /// `:`, `=` or `>` that may stand between a key and its value.
-    pub separators: Lanes,
+    pub separators: Places,
     /// Behind a run of 12 or more letters and digits: text in base64 or hexadecimal may end there.
     pub runs: Lanes,
     /// Where a literal may start.
-    pub literals: Lanes,
+    pub literals: Places,
+}
+
+/// Places as numbers: many are judged in a row, without a branch for each bit.
+#[derive(Debug)]
+pub(super) struct Places {
+    places: [u16; Places::ROOM],
+    len: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Places { places: [0; Places::ROOM], len: 0 }
+    }
+}
+
+impl Places {
+    const STEP: usize = 8;
+    const ROOM: usize = 64 * BLOCKS + Places::STEP;
+
+    /// Those of the bits of `lanes`.
+    #[inline(always)]
+    fn fill(&mut self, lanes: &Lanes) {
+        let mut len = 0;
+        for block in 0..BLOCKS {
+            let mut bits = lanes[block];
+            let end = len + bits.count_ones() as usize;
+            let base = 64 * block as u16;
+            // More are written than there are: that is cheaper than to ask each time. What is too much is written
+            // over.
+            while len < end {
+                let Some(step) = self.places.get_mut(len..len + Places::STEP) else { break };
+                for place in step {
+                    *place = base + bits.trailing_zeros() as u16;
+                    bits &= bits.wrapping_sub(1);
+                }
+                len += Places::STEP;
+            }
+            len = end;
+        }
+        self.len = len;
+    }
+
+    /// Keeps those that `test` is true of.
+    #[inline(always)]
+    pub fn keep(&mut self, mut test: impl FnMut(usize) -> bool) {
+        let mut kept = 0;
+        for i in 0..self.len.min(Places::ROOM) {
+            let place = self.places[i];
+            self.places[kept] = place;
+            kept += usize::from(test(usize::from(place)));
+        }
+        self.len = kept;
+    }
+
+    /// The places, in order.
+    #[inline(always)]
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        self.places[..self.len.min(Places::ROOM)].iter().map(|place| usize::from(*place))
+    }
 }
 
 /// A bit stream: some blocks, and the one before each of them.
@@ -270,7 +329,11 @@ impl Streams {
     #[inline]
     pub fn next(&mut self, planes: &Planes) {
         #[cfg(target_arch = "x86_64")]
-        if block::has_avx512() {
+        if block::has_vbmi() {
+            // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
+            #[allow(unsafe_code)]
+            return unsafe { self.next_vbmi(planes) };
+        } else if block::has_avx512() {
             // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
             #[allow(unsafe_code)]
             return unsafe { self.next_avx512(planes) };
@@ -282,14 +345,21 @@ impl Streams {
         self.next_plain(planes);
     }
 
+    /// With shifts over two registers at once.
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt")]
+    fn next_vbmi(&mut self, planes: &Planes) {
+        self.next_plain(planes);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
     fn next_avx512(&mut self, planes: &Planes) {
         self.next_plain(planes);
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
     fn next_avx2(&mut self, planes: &Planes) {
         self.next_plain(planes);
     }
@@ -313,8 +383,8 @@ impl Streams {
         let (d1, d2, d3) = (d.after(1), d.after(2), d.after(3));
         let (w1, w4) = (word.after(1), word.after(4));
 
-        hits.literals = planes.literals & word.here & !w1 | planes.anywhere;
-        hits.separators = colon & !d1 | assign;
+        hits.literals.fill(&(planes.literals & letter & !w1 | planes.anywhere));
+        hits.separators.fill(&(colon & !d1 | assign));
         hits.shapes[Shape::At as usize] = at;
         hits.shapes[Shape::Plus as usize] = d.here & pluses.after(1);
 

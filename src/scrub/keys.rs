@@ -1,7 +1,7 @@
 //! Telling keys: a value is sensitive by the name it stands under, whatever its shape. As the key of an
 //! attribute, and inside texts of every notation (JSON, logfmt, headers, forms, XML) without parsing them.
 
-use std::collections::{HashMap, HashSet};
+mod names;
 
 use regex_automata::{
     Anchored, Input,
@@ -15,6 +15,7 @@ use super::{
     validate::Validator,
 };
 use crate::limits::{KEY_NAME_BYTES, KEYED_VALUE_BYTES};
+pub(super) use names::{Key, Names, Strangers, normal_name};
 
 /// A compiled key rule.
 #[derive(Debug)]
@@ -75,269 +76,47 @@ impl KeyRule {
     }
 }
 
-/// Stands for no rule.
-const NONE: u16 = u16::MAX;
-
-/// The names of all key rules.
+/// Where the lines and the bare values of one text end, as far as that is known: a crafted text may have very
+/// many keys before the end of one value.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    /// Normalised name to rule, and whether the whole last segment must be this name.
-    names: HashMap<Box<[u8]>, (u16, bool), foldhash::fast::FixedState>,
-    /// Fingerprints of how names end: the last 6, 4 or 3 letters and digits, as many as the name has.
-    tails: Vec<u64>,
-    /// Fingerprints of names' last four letters and digits, and of their last three: what most other keys don't
-    /// end in.
-    ends: Vec<u64>,
-    /// The types, as they stand in what took a value's place: `[SECRET_TOKEN]` is no key.
-    kinds: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
+pub(super) struct Ahead {
+    line: Next,
+    value: Next,
 }
 
-/// 1 for letters and digits.
-static IS_LETTER: [u8; 256] = {
-    let mut is = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        is[byte] = (byte as u8).is_ascii_alphanumeric() as u8;
-        byte += 1;
-    }
-    is
-};
-
-/// The slot of a name's last four letters or digits, or of its last three behind a 0.
-fn end_slot(last: u32) -> usize {
-    ((last | 0x2020_2020).wrapping_mul(0x9E37_79B1) >> 17) as usize
+/// The next place of some kind.
+#[derive(Debug, Default)]
+struct Next {
+    /// No such place is in `from..to`.
+    from: usize,
+    to: usize,
+    /// One is at `to`.
+    found: bool,
 }
 
-/// How many letters of a name's end are looked at.
-const TAILS: [u32; 3] = [6, 4, 3];
-
-/// The slot of a name's last `len` letters, the last one in the highest byte of `tail`.
-fn tail_slot(tail: u64, len: u32) -> usize {
-    let tail = (tail | 0x2020_2020_2020_2020) >> (64 - 8 * len);
-    (tail.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49) as usize
-}
-
-/// A key's lower-case letters and digits, and where its words begin.
-struct Normal {
-    text: [u8; KEY_NAME_BYTES],
-    len: usize,
-    words: u64,
-    /// Where the last dotted segment begins.
-    segment: usize,
-}
-
-fn normalise(key: &[u8]) -> Normal {
-    let key = &key[key.len().saturating_sub(KEY_NAME_BYTES)..];
-    let mut out = Normal { text: [0; KEY_NAME_BYTES], len: 0, words: 0, segment: 0 };
-    let (mut previous, mut before) = (b'_', b'_');
-    for &byte in key {
-        if byte.is_ascii_alphanumeric() {
-            // `userPassword`, and `DBpassword`.
-            let hump = (byte.is_ascii_uppercase() && previous.is_ascii_lowercase())
-                || (byte.is_ascii_lowercase()
-                    && previous.is_ascii_uppercase()
-                    && before.is_ascii_uppercase());
-            if hump || !previous.is_ascii_alphanumeric() {
-                out.words |= 1 << out.len;
-            }
-            out.text[out.len] = byte.to_ascii_lowercase();
-            out.len += 1;
-        } else if matches!(byte, b'.' | b'/' | b' ') {
-            out.segment = out.len;
+impl Next {
+    /// How far behind `start` the next place is that `find` finds, or where the longest value ends before it.
+    fn after(&mut self, text: &[u8], start: usize, find: impl Fn(&[u8]) -> Option<usize>) -> usize {
+        let start = start.min(text.len());
+        let limit = text.len().min(start + KEYED_VALUE_BYTES);
+        if !(self.from..=self.to).contains(&start) {
+            *self = Next { from: start, to: start, found: false };
         }
-        (before, previous) = (previous, byte);
-    }
-    out
-}
-
-/// A name without the number at its end: `password2`.
-fn unnumbered(key: &[u8]) -> Option<&[u8]> {
-    let digits = key.iter().rev().take(3).take_while(|b| b.is_ascii_digit()).count();
-    let name = &key[..key.len() - digits];
-    (digits > 0 && name.last().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')).then_some(name)
-}
-
-/// A name as keys are looked up by it: the same for all ways to write it, with `=` in front or without.
-pub(super) fn normal_name(name: &str) -> Vec<u8> {
-    let normal = normalise(name.as_bytes());
-    normal.text[..normal.len].to_vec()
-}
-
-impl Names {
-    pub fn add(&mut self, name: &str, rule: u16) {
-        let exact = name.starts_with('=');
-        let normal = normalise(name.as_bytes());
-        let text = &normal.text[..normal.len];
-        if let Some(len) = TAILS.into_iter().find(|len| text.len() >= *len as usize) {
-            self.tails.resize(512, 0);
-            let tail = text.iter().fold(0, |tail, byte| tail >> 8 | u64::from(*byte) << 56);
-            let slot = tail_slot(tail, len);
-            self.tails[slot >> 6] |= 1 << (slot & 63);
-        }
-        self.ends.resize(512, 0);
-        let mut add = |last: u32| {
-            let slot = end_slot(last);
-            self.ends[slot >> 6] |= 1 << (slot & 63);
-        };
-        match text {
-            // Any letter or digit may stand before a name of three.
-            [a, b, c] => (0x20..0x80).for_each(|any| add(u32::from_le_bytes([any, *a, *b, *c]))),
-            [.., a, b, c, d] => add(u32::from_le_bytes([*a, *b, *c, *d])),
-            _ => {}
-        }
-        if let [.., a, b, c] = text {
-            add(u32::from_le_bytes([0, *a, *b, *c]));
-        }
-        self.names.entry(text.into()).or_insert((rule, exact));
-    }
-
-    /// Makes known a name that is no key, though it ends like one.
-    pub fn except(&mut self, name: &str) {
-        let normal = normalise(name.as_bytes());
-        self.names.insert(normal.text[..normal.len].into(), (NONE, false));
-    }
-
-    /// Makes known a type: in brackets its name stands where a value was.
-    pub fn add_kind(&mut self, kind: &str) {
-        self.kinds.insert(kind.as_bytes().into());
-    }
-
-    /// The rule for a key, by its last words, and whether its name counts only as a whole segment.
-    pub fn find(&self, key: &[u8]) -> Option<(u16, bool)> {
-        self.look_up(key).filter(|(rule, _)| *rule != NONE)
-    }
-
-    /// [`Names::find`], with [`NONE`] for a name that is known to be no key.
-    fn look_up(&self, key: &[u8]) -> Option<(u16, bool)> {
-        let end = key.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
-        let key = &key[..end];
-        if !self.tail(key) {
-            return unnumbered(key).and_then(|name| self.look_up(name));
-        }
-        let normal = normalise(key);
-        let mut words = normal.words;
-        while words != 0 {
-            let at = words.trailing_zeros() as usize;
-            words &= words - 1;
-            if let Some(&(rule, exact)) = self.names.get(&normal.text[at..normal.len])
-                && (!exact || at == normal.segment)
-            {
-                return Some((rule, exact));
+        if !self.found && self.to < limit {
+            match find(&text[self.to..limit]) {
+                Some(more) => (self.to, self.found) = (self.to + more, true),
+                None => self.to = limit,
             }
         }
-        None
-    }
-
-    /// A glance at the four bytes before the separator at `at`, or before the quote before it: false if no name
-    /// ends there.
-    #[inline(always)]
-    pub fn may_end(&self, text: &[u8], at: usize) -> bool {
-        let end = at - usize::from(at > 0 && text[at - 1] == b'"');
-        let Some(last) = text[..end].last_chunk::<4>() else { return end > 2 };
-        // No branches on what the bytes are: keys are too many and too mixed for a processor to foresee.
-        if last[3].is_ascii_digit() {
-            return true;
-        }
-        let letters = last.iter().rev().fold(0, |all, byte| all << 1 | IS_LETTER[usize::from(*byte)]);
-        let four = u32::from_le_bytes(*last);
-        // Four letters; three; three with something between the first and the others (`_id`); or something else.
-        let tails = [four, four & !0xFF, four & !0xFFFF | (four & 0xFF) << 8, 0];
-        const WHICH: [usize; 16] = [3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, 0];
-        let which = WHICH[usize::from(letters & 15)];
-        let slot = end_slot(tails[which]);
-        let known = self.ends.get(slot >> 6).is_some_and(|ends| ends >> (slot & 63) & 1 != 0);
-        which == 3 || known
-    }
-
-    /// A cheap test on the last bytes: `key` may be a name.
-    fn tail(&self, key: &[u8]) -> bool {
-        if self.tails.is_empty() {
-            return false;
-        }
-        let (mut tail, mut letters) = (0u64, 0u32);
-        for byte in key.iter().rev().take(12) {
-            // Whatever stands between the words of a name is passed over.
-            if byte.is_ascii_alphanumeric() {
-                tail |= u64::from(*byte) << (56 - 8 * letters);
-                letters += 1;
-                if letters == TAILS[0] {
-                    break;
-                }
-            }
-        }
-        TAILS.into_iter().filter(|len| letters >= *len).any(|len| {
-            let slot = tail_slot(tail, len);
-            self.tails[slot >> 6] >> (slot & 63) & 1 != 0
-        })
-    }
-
-    /// The key before the separator at `at` of `text`, and its rule. In sentences and tables a key has spaces
-    /// (`Tax ID: 12`), so a few words before the last belong to it.
-    #[inline]
-    pub fn before(&self, text: &[u8], at: usize) -> Option<Key> {
-        let mut end = at;
-        let mut steps = 0;
-        while end > 0
-            && steps < 8
-            && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`' | b'?' | b'!')
-        {
-            end -= 1;
-            steps += 1;
-        }
-        let head = &text[..end];
-        if end < 3 || !(self.tail(head) || unnumbered(head).is_some_and(|name| self.tail(name))) {
-            return None;
-        }
-        let from = end.saturating_sub(KEY_NAME_BYTES);
-        let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-        let word =
-            |end: usize| head[from..end].iter().rposition(|b| !is_name(b)).map_or(from, |i| from + i + 1);
-        let last = word(end);
-        if head[..last].ends_with(b"[")
-            && matches!(text[end], b']' | b':')
-            && self.kinds.contains(&head[last..])
-        {
-            return None;
-        }
-        let mut start = last;
-        for _ in 0..KEY_WORDS {
-            let Some(b' ') = head[from..start].last() else { break };
-            let more = word(start - 1);
-            if more == start - 1 {
-                break;
-            }
-            start = more;
-        }
-        let alone = self.look_up(&head[last..]).map(|(rule, _)| rule);
-        let whole = if start == last { alone } else { self.look_up(&head[start..]).map(|(rule, _)| rule) };
-        // What the last word says by itself needs no sentence around it: `user password: hunter`.
-        let (rule, worded) = match alone {
-            _ if whole == Some(NONE) => return None,
-            Some(rule) if rule != NONE => (rule, false),
-            _ => (whole?, true),
-        };
-        Some(Key { rule, start: last, worded })
+        self.to.min(limit) - start
     }
 }
 
-/// Words before the last one of a key.
-const KEY_WORDS: usize = 3;
-
-/// A telling key inside a text.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Key {
-    /// Its rule.
-    pub rule: u16,
-    /// Where its last word begins.
-    pub start: usize,
-    /// Its name is told only by several words with spaces between them, as in a sentence.
-    pub worded: bool,
-}
-
-/// The value after the separator at `at` of `text`, that stands under `rule`.
+/// The value after the separator at `at` of `text`, that stands under `rule`. `ahead` is of this text.
 pub(super) fn value_after(
     rule: &KeyRule,
     cache: Option<&mut Cache>,
+    ahead: &mut Ahead,
     text: &[u8],
     key: Key,
     at: usize,
@@ -375,15 +154,20 @@ pub(super) fn value_after(
             (end, end)
         }
         None => {
-            let line = rest.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(rest.len());
+            let line = ahead.line.after(text, start, |rest| memchr::memchr2(b'\r', b'\n', rest));
             let stop = |b: &u8| match b {
-                b'<' => true,
-                _ if xml => false,
-                b'"' | b'\'' | b'`' | b'\\' => true,
-                _ if rule.whole_line => false,
+                b'<' | b'"' | b'\'' | b'`' | b'\\' => true,
                 _ => b.is_ascii_whitespace() || b",;&|)}]".contains(b),
             };
-            (rest[..line].iter().position(stop).unwrap_or(line), line)
+            let extent = if xml {
+                memchr::memchr(b'<', &rest[..line]).unwrap_or(line)
+            } else if rule.whole_line {
+                let stop = |b: &u8| matches!(b, b'<' | b'"' | b'\'' | b'`' | b'\\');
+                rest[..line].iter().position(stop).unwrap_or(line)
+            } else {
+                ahead.value.after(text, start, |rest| rest.iter().position(stop)).min(line)
+            };
+            (extent, line)
         }
     };
     let value = &rest[..extent];
@@ -488,35 +272,4 @@ pub(super) fn is_replaced(value: &[u8]) -> bool {
     let name = rest.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'0'..=b'9')).count();
     let token = |b: &u8| matches!(b, b'a'..=b'p' | b':');
     name >= 2 && rest[name..].len() <= 30 && rest[name..].iter().all(token)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Scenario: one name in every spelling. Guarantee: all are found, near names are not.
-    #[test]
-    fn names_are_found_in_every_spelling() {
-        let mut names = Names::default();
-        names.add("api_key", 1);
-        names.add("=token", 2);
-        for key in [
-            "api_key",
-            "API-KEY",
-            "apiKey",
-            "x-api-key",
-            "http.request.header.x-api-key",
-            "apikey",
-            "myApiKey",
-        ] {
-            assert_eq!(names.find(key.as_bytes()), Some((1, false)), "{key}");
-        }
-        assert_eq!(names.find(b"auth.token"), Some((2, true)));
-        for key in ["DBapiKey", "api_key2", "apiKey_01"] {
-            assert_eq!(names.find(key.as_bytes()), Some((1, false)), "{key}");
-        }
-        for key in ["page_token", "tokens", "key", "apikeys", "api_keyboard", ""] {
-            assert_eq!(names.find(key.as_bytes()), None, "{key}");
-        }
-    }
 }

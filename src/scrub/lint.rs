@@ -79,7 +79,8 @@ struct Linter<'p> {
     /// Literals of rules by shape, in lower case, with their types.
     literals: Vec<(Vec<Vec<u8>>, &'p str, Earlier<'p>)>,
     /// By a key's letters and digits: who has it.
-    names: HashMap<Vec<u8>, Earlier<'p>>,
+    /// By whether they are whole segments, and name.
+    names: HashMap<(bool, Vec<u8>), Earlier<'p>>,
 }
 
 impl<'p> Linter<'p> {
@@ -177,7 +178,7 @@ impl<'p> Linter<'p> {
             self.nested(value, at);
         }
         for name in &spec.names {
-            let earlier = *self.names.entry(keys::normal_name(name)).or_insert(at);
+            let earlier = *self.names.entry((name.starts_with('='), keys::normal_name(name))).or_insert(at);
             let (other, file, place) = earlier;
             if other != id {
                 let message =
@@ -360,10 +361,12 @@ mod tests {
                 "  - {{ id: {id}, type: X1, severity: low, names: [{names}], attribute_only: true, no_match: [b] }}\n"
             )
         };
-        let said = lints(&["keys:\n", &key("one", "user_pass"), &key("two", "'=userpass', other")].concat());
+        let said = lints(
+            &["keys:\n", &key("one", "user_pass"), &key("two", "userPass, '=user_pass', other")].concat(),
+        );
         let claimed: Vec<_> = said.iter().filter(|said| said.contains("the name")).collect();
         assert!(
-            claimed.len() == 1 && claimed[0].contains("=userpass is already that of rule one"),
+            claimed.len() == 1 && claimed[0].contains("the name userPass is already that of rule one"),
             "{said:?}"
         );
         assert_eq!(said.iter().filter(|said| said.contains("no description")).count(), 2, "{said:?}");

@@ -19,10 +19,15 @@ pub(super) enum Begins {
 /// All literals of all rules.
 #[derive(Debug)]
 pub(super) struct Literals {
-    /// Fingerprints of the first four bytes, and of the first three of literals that have no more.
+    /// Fingerprints of the first four bytes, whatever the fourth is of literals that have but three.
+    starts: Box<[u64; 1024]>,
+    /// The same of literals that have four, and of those of three.
     fours: Box<[u64; 1024]>,
     threes: Box<[u64; 1024]>,
-    /// Of literals that begin at a word, and of those that begin anywhere.
+    /// Of those that have four or five bytes, and of the first six of longer ones.
+    short: Box<[u64; 1024]>,
+    sixes: Box<[u64; 1024]>,
+    /// Of literals that begin at a word with a letter, and of all others.
     pub(super) words: Groups<3>,
     pub(super) anywhere: Groups<1>,
     /// By the first four folded bytes: where their entries are.
@@ -49,6 +54,12 @@ fn folded(start: [u8; 4], len: usize) -> u32 {
     (u32::from_le_bytes(start) | FOLD) & if len > 3 { u32::MAX } else { 0xFF_FFFF }
 }
 
+/// Six bytes of which four are folded.
+#[inline(always)]
+fn six(four: u32, last: [u8; 2]) -> u32 {
+    four.rotate_left(7).wrapping_mul(0x85EB_CA6B) ^ (u32::from(u16::from_le_bytes(last)) | FOLD)
+}
+
 #[inline(always)]
 fn slot(four: u32) -> u32 {
     four.wrapping_mul(0x9E37_79B1) >> 16
@@ -69,7 +80,10 @@ impl Literals {
     /// A table of `(literal, rule, where it may begin)`; every literal has [`SHORTEST`] bytes or more.
     pub fn new(literals: impl IntoIterator<Item = (Vec<u8>, u16, Begins)>) -> Self {
         let mut out = Literals {
+            starts: Box::new([0; 1024]),
             fours: Box::new([0; 1024]),
+            short: Box::new([0; 1024]),
+            sixes: Box::new([0; 1024]),
             threes: Box::new([0; 1024]),
             words: Groups::default(),
             anywhere: Groups::default(),
@@ -89,9 +103,17 @@ impl Literals {
             };
             let start = folded(start, text.len());
             enter(table, start);
+            // Any byte may come behind three.
+            let fourth = if text.len() == 3 { 0..=u8::MAX } else { text[3]..=text[3] };
+            fourth.for_each(|byte| enter(&mut out.starts, start | u32::from(byte | 0x20) << 24));
+            match text[..] {
+                [_, _, _, _, e, f, ..] => enter(&mut out.sixes, six(start, [e, f])),
+                [_, _, _, _, ..] => enter(&mut out.short, start),
+                _ => {}
+            }
             map.entry(start).or_insert(index..index).end = index + 1;
             let start = [0, 1, 2, 3].map(|i| text.get(i).copied());
-            let word = text.first().is_some_and(u8::is_ascii_alphanumeric);
+            let word = text.first().is_some_and(u8::is_ascii_alphabetic);
             if begins == Begins::AtWord && word { &mut words } else { &mut anywhere }.push(start);
             out.entries.push(Entry { text: text.into(), rule });
         }
@@ -104,26 +126,26 @@ impl Literals {
     /// it may begin.
     #[inline(always)]
     pub fn hits(&self, window: &[u8; 72]) -> u64 {
-        self.sift(window, u64::MAX)
-    }
-
-    #[inline(always)]
-    fn may(&self, four: [u8; 4]) -> bool {
-        is_in(&self.fours, folded(four, 4)) | is_in(&self.threes, folded(four, 3))
-    }
-
-    /// Those of the places `bits` of `window` where a literal may start; of what the planes say, this denies
-    /// nearly all that is wrong.
-    #[inline(always)]
-    pub fn sift(&self, window: &[u8; 72], mut bits: u64) -> u64 {
-        let mut out = 0;
-        while bits != 0 {
-            let at = bits.trailing_zeros() as usize;
+        (0..64).fold(0, |out, at| {
             let four = window[at..at + 4].first_chunk().copied().unwrap_or_default();
-            out |= u64::from(self.may(four)) << at;
-            bits &= bits - 1;
-        }
-        out
+            out | u64::from(self.may(four)) << at
+        })
+    }
+
+    /// Whether a literal may start with these four bytes: of what the planes say, this denies most that is wrong.
+    #[inline(always)]
+    pub fn may(&self, four: [u8; 4]) -> bool {
+        is_in(&self.starts, folded(four, 4))
+    }
+
+    /// A second look, which denies nearly all that is left.
+    #[inline(always)]
+    pub fn likely(&self, start: [u8; 8]) -> bool {
+        let [a, b, c, d, e, f, ..] = start;
+        let four = folded([a, b, c, d], 4);
+        is_in(&self.sixes, six(four, [e, f]))
+            | is_in(&self.short, four)
+            | is_in(&self.threes, folded([a, b, c, d], 3))
     }
 
     /// Calls `found` with the rule of each literal that stands at the start of `text`.

@@ -40,6 +40,7 @@ mod rule;
 mod salt;
 mod scan;
 mod settings;
+mod starts;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -102,9 +103,7 @@ pub(crate) struct Engine {
     by_shape: [Vec<u16>; Shape::COUNT],
     /// The shapes that have rules, one bit each; without those of runs, which have a turn of their own.
     shapes: u64,
-    /// For each byte that a run of letters and digits may begin with: how long it must be for a rule of runs,
-    /// one bit a length, the last one for all that are longer.
-    runs: Box<[u128; 256]>,
+    runs: starts::Runs,
     unfiltered: Vec<u16>,
     names: Names,
     ignored: HashSet<String>,
@@ -225,7 +224,7 @@ impl Scrubber {
             literals: Literals::new([]),
             by_shape: Default::default(),
             shapes: 0,
-            runs: Box::new([0; 256]),
+            runs: Default::default(),
             unfiltered: Vec::new(),
             names: Names::default(),
             quiet: false,
@@ -410,9 +409,8 @@ impl Engine {
                     if !matches!(shape, Shape::Token | Shape::Run) {
                         self.shapes |= 1 << *shape as u64;
                     }
-                    for byte in (0..=255u8).filter(|b| *shape == Shape::Run && rule.may_begin(&[*b])) {
-                        let lengths = rule.shortest.min(127)..=rule.longest.min(127);
-                        self.runs[usize::from(byte)] |= lengths.fold(0, |all, len| all | 1u128 << len);
+                    if *shape == Shape::Run {
+                        self.runs.add(i as u16, &rule.starts);
                     }
                 }
                 Filter::None => self.unfiltered.push(i as u16),

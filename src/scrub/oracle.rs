@@ -61,7 +61,7 @@ impl Scrubber {
                 continue;
             }
             let mut cache = rule.value.as_ref().map(|regex| regex.create_cache());
-            match keys::value_after(rule, cache.as_mut(), text, key, at) {
+            match keys::value_after(rule, cache.as_mut(), &mut keys::Ahead::default(), text, key, at) {
                 Some((start, end)) if rule.pairs => keys::pairs(rule, &text[start..end], |from, to| {
                     out.push((start + from, start + to, rule.id.clone()));
                 }),

@@ -12,6 +12,7 @@ use super::{
     coverage::uncovered,
     literals::{self, Begins},
     pack::{PackError, Place, RuleSpec},
+    starts::{Bytes, Starts},
     validate::Validator,
 };
 use crate::limits;
@@ -41,8 +42,8 @@ pub(super) struct Rule {
     pub group: Option<usize>,
     /// Where a match may begin.
     pub begins: Begins,
-    /// The bytes that a match may begin with, and those that may come next.
-    starts: [Bytes; 2],
+    /// What matches begin with, if they are whole runs.
+    pub starts: Starts,
     /// The shortest match, in bytes.
     pub shortest: usize,
     /// The longest match, in bytes.
@@ -158,11 +159,11 @@ impl Rule {
             kind,
             severity: spec.severity,
             action: spec.action,
-            filter,
             group: regex.group_info().to_index(regex_automata::PatternID::ZERO, "value"),
             regex,
             begins: begins(&hir),
-            starts: starts(&hir),
+            starts: if filter == Filter::Shape(Shape::Run) { Starts::of(&hir) } else { Starts::default() },
+            filter,
             shortest,
             longest,
             validator: spec.validator,
@@ -170,13 +171,6 @@ impl Rule {
             unless: Words::new(&spec.unless),
             not_near: Words::new(&spec.not_near),
         })
-    }
-
-    /// Whether a match may begin as `text` does.
-    #[inline]
-    pub fn may_begin(&self, text: &[u8]) -> bool {
-        let [first, second] = &self.starts;
-        text.first().is_some_and(|byte| first.has(*byte)) && text.get(1).is_none_or(|byte| second.has(*byte))
     }
 
     /// What to replace of the match `start..end` in `text`.
@@ -293,23 +287,6 @@ impl Words {
     }
 }
 
-/// A set of bytes.
-#[derive(Debug, Default, Clone, Copy)]
-struct Bytes([u64; 4]);
-
-impl Bytes {
-    const ALL: Bytes = Bytes([u64::MAX; 4]);
-
-    fn add(&mut self, byte: u8) {
-        self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
-    }
-
-    #[inline]
-    fn has(&self, byte: u8) -> bool {
-        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 != 0
-    }
-}
-
 /// Where matches begin: at a word, if the pattern starts with a boundary on every branch.
 fn begins(hir: &Hir) -> Begins {
     let looks = hir.properties().look_set_prefix();
@@ -318,26 +295,6 @@ fn begins(hir: &Hir) -> Begins {
     } else {
         Begins::Anywhere
     }
-}
-
-/// The bytes that a match may begin with, and those that may come next; all of them where that cannot be told.
-fn starts(hir: &Hir) -> [Bytes; 2] {
-    let mut prefixes = Extractor::new().limit_class(256).limit_literal_len(2).limit_total(8192).extract(hir);
-    prefixes.keep_first_bytes(2);
-    let mut out = [Bytes::default(); 2];
-    match prefixes.literals() {
-        Some(literals) if literals.iter().all(|literal| !literal.is_empty()) => {
-            for literal in literals {
-                out[0].add(literal.as_bytes()[0]);
-                match literal.as_bytes().get(1) {
-                    Some(byte) => out[1].add(*byte),
-                    None => out[1] = Bytes::ALL,
-                }
-            }
-        }
-        _ => out = [Bytes::ALL; 2],
-    }
-    out
 }
 
 /// The literals with which every match starts, if they are few and long enough.

@@ -1,5 +1,7 @@
 //! The scan of many texts as one arena: filters say where something may be, [`super::verify`] whether it is.
 
+mod hits;
+
 use regex_automata::meta::Cache;
 
 use super::{
@@ -31,6 +33,9 @@ pub struct Scratch {
     caches: Vec<Option<Cache>>,
     /// Whose caches these are.
     engine: u64,
+    strangers: Box<keys::Strangers>,
+    /// The text it is of, and what is known of it.
+    ahead: (u32, keys::Ahead),
     /// For each rule: no new match before this place of the arena.
     from: Vec<u32>,
     /// For each rule: the text last worked on, and the bytes looked at in it.
@@ -101,6 +106,7 @@ impl Scratch {
         self.encoded.clear();
         self.opaque.clear();
         self.looked_into = (u32::MAX, 0);
+        self.ahead.0 = u32::MAX;
     }
 
     /// Adds a text that stands under `key`; returns its number.
@@ -255,6 +261,7 @@ impl Engine {
         let total = self.rules.len() + self.keys.len();
         if scratch.engine != self.number {
             scratch.engine = self.number;
+            *scratch.strangers = Default::default();
             scratch.caches.clear();
             scratch.caches.resize_with(total, || None);
         }
@@ -269,78 +276,53 @@ impl Engine {
         let Look { planes, streams } = &mut *look;
         streams.clear();
         let mut text = 0usize;
-        for base in (0..len).step_by(64) {
-            let i = (base / 64) % BLOCKS;
-            if i == 0 {
-                let blocks = (len - base).div_ceil(64).min(BLOCKS);
-                planes.look(&scratch.arena[base..], &self.literals, blocks);
-                streams.next(planes);
-            }
-            let Hits { shapes, present, separators, runs, literals } = &streams.hits;
-            let (separators, runs, literals) = (separators[i], runs[i], literals[i]);
+        for base in (0..len).step_by(64 * BLOCKS) {
             while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
                 text += 1;
             }
-            let (present, encoded) = (present[i] & self.shapes, planes.encoded[i]);
-            if literals | separators | encoded | runs | present == 0 {
-                continue;
-            }
-            let window = scratch.arena[base..].first_chunk().unwrap_or(&[SEPARATOR; 72]);
-            for_each(self.literals.sift(window, literals), |at| {
-                let at = base + at;
-                let t = text_at(&scratch.texts, text, at);
-                let mut parts = scratch.parts();
-                let rest = &parts.arena[at..parts.texts[t].end.max(at as u32) as usize];
-                let mut spelled = false;
-                self.literals.at(rest, |number| match self.rules.get(usize::from(number)) {
-                    Some(rule) => candidate(rule, number, t, at, true, &mut parts),
-                    None => spelled = unfold::spelled(rest).next().is_some(),
-                });
-                if spelled && scratch.encoded.last() != Some(&(t as u32)) {
-                    scratch.encoded.push(t as u32);
+            let blocks = (len - base).div_ceil(64).min(BLOCKS);
+            planes.look(&scratch.arena[base..], &self.literals, blocks);
+            streams.next(planes);
+            self.literals_at(scratch, streams, base, text);
+            self.separators_at(scratch, streams, base, text);
+            let mut text = text;
+            for i in 0..blocks {
+                let Hits { shapes, present, runs, .. } = &streams.hits;
+                let (runs, present, encoded) = (runs[i], present[i] & self.shapes, planes.encoded[i]);
+                if encoded | runs | present == 0 {
+                    continue;
                 }
-            });
-            for_each(present, |shape| {
-                for number in &self.by_shape[shape] {
-                    let rule = &self.rules[usize::from(*number)];
-                    for_each(shapes[shape][i], |at| {
-                        let at = base + at;
-                        if !may_match(rule, Shape::ALL[shape], &scratch.arena, at) {
-                            return;
-                        }
-                        let t = text_at(&scratch.texts, text, at);
-                        candidate(rule, *number, t, at, false, &mut scratch.parts());
-                    });
+                let base = base + 64 * i;
+                while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
+                    text += 1;
                 }
-            });
-            for_each(separators, |at| {
-                if !self.names.may_end(&scratch.arena, base + at) {
-                    return;
-                }
-                let t = text_at(&scratch.texts, text, base + at);
-                let place = scratch.texts[t];
-                let all = &scratch.arena[place.start as usize..place.end as usize];
-                let Some(at) = (base + at).checked_sub(place.start as usize).filter(|at| *at < all.len())
-                else {
-                    return;
-                };
-                self.keyed(all, at, &mut scratch.caches, |start, end, rule| {
-                    scratch.finds.push(Find { text: t as u32, start, end, source: Source::Key(rule) });
-                });
-            });
-            for_each(runs, |at| {
-                let run = streams.run(i, &scratch.arena, base, at);
-                self.run(scratch, text, base + at, run, depth, || streams.token(i, at));
-            });
-            for_each(encoded, |at| {
-                let at = base + at;
-                if unfold::may_start(&scratch.arena[at..at + 8]) {
-                    let t = text_at(&scratch.texts, text, at) as u32;
-                    if scratch.encoded.last() != Some(&t) && at < scratch.texts[t as usize].end as usize {
-                        scratch.encoded.push(t);
+                for_each(present, |shape| {
+                    for number in &self.by_shape[shape] {
+                        let rule = &self.rules[usize::from(*number)];
+                        for_each(shapes[shape][i], |at| {
+                            let at = base + at;
+                            if !may_match(rule, Shape::ALL[shape], &scratch.arena, at) {
+                                return;
+                            }
+                            let t = text_at(&scratch.texts, text, at);
+                            candidate(rule, *number, t, at, false, &mut scratch.parts());
+                        });
                     }
-                }
-            });
+                });
+                for_each(runs, |at| {
+                    let run = streams.run(i, &scratch.arena, base, at);
+                    self.run(scratch, text, base + at, run, depth, || streams.token(i, at));
+                });
+                for_each(encoded, |at| {
+                    let at = base + at;
+                    if unfold::may_start(&scratch.arena[at..at + 8]) {
+                        let t = text_at(&scratch.texts, text, at) as u32;
+                        if scratch.encoded.last() != Some(&t) && at < scratch.texts[t as usize].end as usize {
+                            scratch.encoded.push(t);
+                        }
+                    }
+                });
+            }
         }
         scratch.look = Some(look);
         self.unfiltered(scratch);
@@ -370,75 +352,6 @@ impl Engine {
         scratch.opaque.clear();
     }
 
-    /// A run of letters and digits has ended before place `at` of the arena: a random token's tail, a number
-    /// that is a whole run, or something encoded.
-    #[inline(never)]
-    fn run(
-        &self,
-        scratch: &mut Scratch,
-        text: usize,
-        at: usize,
-        run: Run,
-        depth: usize,
-        token: impl FnOnce() -> Option<usize>,
-    ) {
-        let start = at - run.len;
-        if run.upper && run.lower && run.digit && Shape::Token.plausible(&scratch.arena, at) {
-            let t = text_at(&scratch.texts, text, at);
-            for number in &self.by_shape[Shape::Token as usize] {
-                let rule = &self.rules[usize::from(*number)];
-                candidate(rule, *number, t, at, false, &mut scratch.parts());
-            }
-        }
-        if self.runs[usize::from(scratch.arena[start])] >> run.len.min(127) & 1 != 0 {
-            let t = text_at(&scratch.texts, text, at);
-            for number in &self.by_shape[Shape::Run as usize] {
-                let rule = &self.rules[usize::from(*number)];
-                let fits = (rule.shortest..=rule.longest).contains(&run.len);
-                if fits && rule.may_begin(&scratch.arena[start..at]) {
-                    candidate(rule, *number, t, start, true, &mut scratch.parts());
-                }
-            }
-        }
-        if depth < limits::NESTED_ENCODINGS {
-            let hex = run.digit && opaque::like_hex(&scratch.arena[start..at]);
-            if hex || run.upper {
-                let t = text_at(&scratch.texts, text, at);
-                let at = at - scratch.texts[t].start as usize;
-                if !(hex && scratch.look_into_hex(t, at, run)) && run.upper {
-                    scratch.look_into_base64(t, at, token());
-                }
-            }
-        }
-    }
-
-    /// A telling key before the separator at `at`.
-    #[inline(never)]
-    fn keyed(
-        &self,
-        text: &[u8],
-        at: usize,
-        caches: &mut [Option<Cache>],
-        mut found: impl FnMut(u32, u32, u16),
-    ) {
-        let Some(key) = self.names.before(text, at) else { return };
-        let number = key.rule;
-        let rule = &self.keys[usize::from(number)];
-        if rule.attribute_only {
-            return;
-        }
-        let cache = rule.value.as_ref().map(|regex| {
-            caches[self.rules.len() + usize::from(number)].get_or_insert_with(|| regex.create_cache())
-        });
-        match keys::value_after(rule, cache, text, key, at) {
-            Some((start, end)) if rule.pairs => keys::pairs(rule, &text[start..end], |from, to| {
-                found((start + from) as u32, (start + to) as u32, number);
-            }),
-            Some((start, end)) => found(start as u32, end as u32, number),
-            None => {}
-        }
-    }
-
     /// Rules without a filter go over every text.
     fn unfiltered(&self, scratch: &mut Scratch) {
         for number in &self.unfiltered {
@@ -452,6 +365,8 @@ impl Engine {
     /// Texts with something encoded in them are scanned again as what they mean.
     fn nested(&self, scratch: &mut Scratch, depth: usize) {
         let mut inner = scratch.nested.take().unwrap_or_default();
+        scratch.encoded.sort_unstable();
+        scratch.encoded.dedup();
         for &number in &scratch.encoded {
             let text = scratch.texts[number as usize];
             let all = &scratch.arena[text.start as usize..text.end as usize];

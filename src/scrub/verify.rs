@@ -33,6 +33,16 @@ pub(super) fn may_match(rule: &Rule, shape: Shape, arena: &[u8], at: usize) -> b
         (Shape::Ipv6, Some(Validator::Ipv6)) => {
             shape.plausible(arena, at) && validate::may_hold_ipv6(arena, at)
         }
+        // A value that is the whole match is these digits, what stands before them, and the check letter.
+        (Shape::Lettered, Some(validator @ (Validator::Dni | Validator::Nric))) if rule.group.is_none() => {
+            shape.plausible(arena, at) && {
+                let seven = arena[..at].iter().rev().take(8).take_while(|b| b.is_ascii_digit()).count() == 7;
+                let first = at.saturating_sub(8);
+                let joined = seven && arena.get(first).is_some_and(|b| !b.is_ascii_alphanumeric());
+                let end = at + 1 + usize::from(arena[at] == b'-');
+                joined || validator.check(&arena[first..end])
+            }
+        }
         _ => shape.plausible(arena, at),
     }
 }

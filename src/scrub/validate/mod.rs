@@ -332,7 +332,7 @@ pub(super) fn may_end_card(text: &[u8], at: usize) -> bool {
         }
         start -= 1;
         if digits > 19 {
-            return true;
+            return !is_alone(text, at);
         }
     }
     let mut rest = text[at..].iter();
@@ -354,9 +354,25 @@ pub(super) fn may_end_card(text: &[u8], at: usize) -> bool {
     (0..number.len().saturating_sub(12)).any(|i| begins(i) && card(&number[i..]))
 }
 
+/// Whether the digits before place `at`, more than a card has, are a row without separators: every part of it
+/// is torn. Not told of very long ones.
+fn is_alone(text: &[u8], at: usize) -> bool {
+    let joins = |a: Option<&u8>, b: Option<&u8>| {
+        a.is_some_and(|a| matches!(a, b' ' | b'-' | b'+')) && b.is_some_and(u8::is_ascii_digit)
+    };
+    let run = text[..at].iter().rev().take(64).take_while(|b| b.is_ascii_digit()).count();
+    let start = at - run;
+    let behind = start.checked_sub(2).and_then(|two| text.get(two));
+    (20..64).contains(&run) && !joins(text[..start].last(), behind) && !joins(text.get(at), text.get(at + 1))
+}
+
 /// Whether the colon at `at` may be one of an IPv6 address: eight groups, or some left out (`::`). Of longer
 /// rows of colons, in which several matches may follow each other, this doesn't say no.
 pub(super) fn may_hold_ipv6(text: &[u8], at: usize) -> bool {
+    let colon = |at: usize| text.get(at) == Some(&b':');
+    if colon(at + 1) || (at > 0 && colon(at - 1)) {
+        return true;
+    }
     let part = |b: &&u8| b.is_ascii_hexdigit() || **b == b':';
     let start = at - text[..at].iter().rev().take(48).take_while(part).count();
     let end = at + text[at..].iter().take(48).take_while(part).count();
