@@ -183,6 +183,15 @@ pub(super) struct Hits {
     pub literals: Places,
 }
 
+impl Hits {
+    /// Sets the hits of a shape.
+    #[inline(always)]
+    fn put(&mut self, shape: Shape, lanes: Lanes) {
+        self.shapes[shape as usize] = lanes;
+        self.present = self.present | lanes.any(shape as usize);
+    }
+}
+
 /// Places as numbers: many are judged in a row, without a branch for each bit.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -383,56 +392,51 @@ impl Streams {
         let (d1, d2, d3) = (d.after(1), d.after(2), d.after(3));
         let (w1, w4) = (word.after(1), word.after(4));
 
+        hits.present = Lanes::default();
         hits.literals.fill(&(planes.literals & letter & !w1 | planes.anywhere));
         hits.separators.fill(&(colon & !d1 | assign));
-        hits.shapes[Shape::At as usize] = at;
-        hits.shapes[Shape::Plus as usize] = d.here & pluses.after(1);
+        hits.put(Shape::At, at);
+        hits.put(Shape::Plus, d.here & pluses.after(1));
 
         // Digit, dot, digit three times, 2 to 4 bytes apart.
         let edot = Stream::new(dot & d1, c9);
         let e1 = Stream::new(d.here & edot.after(1), c10);
         let e2 = Stream::new(e1.here & e1.within(2, 4), c11);
-        hits.shapes[Shape::Ipv4 as usize] = e2.here & e2.within(2, 4);
+        hits.put(Shape::Ipv4, e2.here & e2.within(2, 4));
 
         let k2 = Stream::new(colon & colons.within(1, 5), c12);
-        hits.shapes[Shape::Ipv6 as usize] = k2.here & k2.within(1, 5);
+        hits.put(Shape::Ipv6, k2.here & k2.within(1, 5));
 
         // Five separators 3 bytes apart, or two dots with 4 letters or digits between them.
         let dotted = dot & dots.after(5) & w1 & word.after(2) & word.after(3) & w4;
-        hits.shapes[Shape::Mac as usize] = colons.five() | dashes.five() | dotted;
+        hits.put(Shape::Mac, colons.five() | dashes.five() | dotted);
 
         // 3 digits, a separator: seen from some bytes later.
         let two = d.here & d1;
         let three = two & d2;
         let six = d.after(5) & d.after(6);
         let last = sep.after(7) & d.after(8) & d.after(9) & d.after(10);
-        hits.shapes[Shape::Ssn as usize] = three & d3 & sep.after(4) & six & last;
+        hits.put(Shape::Ssn, three & d3 & sep.after(4) & six & last);
         let triples = Stream::new(three & sep.after(3) & d.after(4) & six & last, c20);
-        hits.shapes[Shape::Triples as usize] = triples.here | paren & d1 & d2 & d3;
-        hits.shapes[Shape::Dashed as usize] = dash & triples.after(1);
-        hits.shapes[Shape::Lettered as usize] =
-            !d.here & d1 & d2 & d3 & d.after(4) & six & d.after(7) & (letter | dash);
-        hits.shapes[Shape::Iban as usize] = two & upper.after(2) & upper.after(3) & !w4;
+        hits.put(Shape::Triples, triples.here | paren & d1 & d2 & d3);
+        hits.put(Shape::Dashed, dash & triples.after(1));
+        hits.put(Shape::Lettered, !d.here & d1 & d2 & d3 & d.after(4) & six & d.after(7) & (letter | dash));
+        hits.put(Shape::Iban, two & upper.after(2) & upper.after(3) & !w4);
 
         // 13 of digits and single separators, and the run of digits has just ended.
         let t1 = Stream::new(d.here | (dash | space | plus) & d1, c13);
         let t2 = Stream::new(t1.here & t1.after(1), c14);
         let t4 = Stream::new(t2.here & t2.after(2), c15);
         let t13 = Stream::new(t4.here & t4.after(4) & t4.after(8) & t1.after(12), c16);
-        hits.shapes[Shape::Card as usize] = t13.after(1) & d1 & !d.here;
+        hits.put(Shape::Card, t13.after(1) & d1 & !d.here);
 
         // 12 letters and digits, and the run has just ended.
         let w2 = Stream::new(word.here & w1, c17);
         let w4 = Stream::new(w2.here & w2.after(2), c18);
         let w12 = Stream::new(w4.here & w4.after(4) & w4.after(8), c19);
         hits.runs = w12.after(1) & !word.here;
-        hits.shapes[Shape::Token as usize] = hits.runs;
-        hits.shapes[Shape::Run as usize] = hits.runs;
-
-        hits.present = Lanes::default();
-        for (shape, lanes) in hits.shapes.iter().enumerate() {
-            hits.present = hits.present | lanes.any(shape);
-        }
+        hits.put(Shape::Token, hits.runs);
+        hits.put(Shape::Run, hits.runs);
         (self.word, self.upper, self.digit, self.mark) = (word, upper, d, mark);
     }
 

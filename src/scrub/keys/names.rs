@@ -43,7 +43,7 @@ impl Default for Strangers {
 }
 
 impl Strangers {
-    const BITS: u32 = 9;
+    const BITS: u32 = 10;
 
     #[inline(always)]
     fn slot(end: u64) -> usize {
