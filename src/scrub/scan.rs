@@ -106,7 +106,6 @@ impl Scratch {
         self.encoded.clear();
         self.opaque.clear();
         self.looked_into = (u32::MAX, 0);
-        self.ahead.0 = u32::MAX;
     }
 
     /// Adds a text that stands under `key`; returns its number.
@@ -265,6 +264,7 @@ impl Engine {
             scratch.caches.clear();
             scratch.caches.resize_with(total, || None);
         }
+        scratch.ahead.0 = u32::MAX;
         scratch.from.clear();
         scratch.from.resize(self.rules.len(), 0);
         scratch.work.clear();

@@ -209,9 +209,11 @@ impl Names {
                 break;
             }
         }
-        let digits = letters.iter().rev().take_while(|b| b.is_ascii_digit()).count();
         // A number that may not belong to the name.
-        if matches!(digits, 1..=3) && (digits < len || !whole) {
+        let end = before.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |last| last + 1);
+        let digits = before[..end].iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let letter = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
+        if matches!(digits, 1..=3) && before[..end - digits].last().is_none_or(letter) {
             return true;
         }
         let tail = u64::from_le_bytes(letters);
@@ -347,5 +349,28 @@ mod tests {
             names.except("pass");
             assert_eq!(names.find(b"pass").or(names.find(b"db_pass")), None);
         }
+    }
+
+    /// Scenario: keys in all surroundings. Guarantee: the glance denies none that is found.
+    #[test]
+    fn a_glance_denies_no_key() {
+        let mut names = Names::default();
+        ["api_key", "cvv2", "pin", "=pan", "tax_id"].iter().for_each(|name| names.add(name, 1));
+        let mut found = 0;
+        for key in ["api_key", "API-KEY", "cvv2", "pin", "pan", "tax id", "taxId", "id", "n"] {
+            for before in ["", "x", "x ", "my_", "a.b.", "{\"", "\u{e9}", "12_", "&", "value, "] {
+                for after in ["", "1", "_12", "_123", "1_2", "123", "_1234", "9_"] {
+                    for close in ["", "\"", "']", " ", "\\\"", "/"] {
+                        let text = ["........", before, key, after, close].concat();
+                        if names.before(text.as_bytes(), text.len()).is_some() {
+                            found += 1;
+                            let end = text.as_bytes().last_chunk().unwrap();
+                            assert!(Strangers::default().may_end(&names, end), "{text}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(found > 500, "{found}");
     }
 }
