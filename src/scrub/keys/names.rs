@@ -246,10 +246,14 @@ impl Names {
     pub fn before(&self, text: &[u8], at: usize) -> Option<Key> {
         let mut end = at;
         let mut steps = 0;
-        while end > 0
-            && steps < 8
-            && matches!(text[end - 1], b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`' | b'?' | b'!')
-        {
+        // `:::=` and `?=` assign, too.
+        let assigns = text.get(at) == Some(&b'=');
+        let between = |byte: u8| match byte {
+            b'"' | b'\'' | b'\\' | b' ' | b']' | b')' | b'`' | b'?' | b'!' => true,
+            b':' => assigns,
+            _ => false,
+        };
+        while end > 0 && steps < 8 && between(text[end - 1]) {
             end -= 1;
             steps += 1;
         }
@@ -278,9 +282,11 @@ impl Names {
         }
         let alone = self.look_up(&head[last..]).map(|(rule, _)| rule);
         let whole = if start == last { alone } else { self.look_up(&head[start..]).map(|(rule, _)| rule) };
-        // What the last word says by itself needs no sentence around it: `user password: hunter`.
+        // What the last word says by itself needs no sentence around it: `user password: hunter`; but more words
+        // can say something else: `KE PIN: P012345678Z`.
         let (rule, worded) = match alone {
             _ if whole == Some(NONE) => return None,
+            Some(rule) if whole.is_some_and(|whole| whole != rule) => (whole?, true),
             Some(rule) if rule != NONE => (rule, false),
             _ => (whole?, true),
         };
