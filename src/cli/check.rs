@@ -11,7 +11,7 @@ use crate::{
         route::Router,
         settings::{Destination, Kind},
     },
-    identify::{Catalogue, CatalogueSource, Mode, Verifier},
+    identify::{Catalogue, Mode, Verifier},
     receive::tls::TlsFiles,
     scrub::{MasterKey, PackError, Scrubber},
     transform::Transforms,
@@ -144,7 +144,7 @@ impl Check<'_> {
             if let Err(error) = Verifier::new(&identity.token) {
                 self.wrong("identity.token", &error.to_string());
             }
-            match CatalogueSource::new(identity.catalogue.file.clone()).load() {
+            match super::tenants::load(&self.config.identity.catalogue, &self.config.buffer.directory) {
                 Ok(loaded) => catalogue = Some(loaded),
                 Err(error) if error.line == 0 => self.wrong("identity.catalogue.file", &error.to_string()),
                 Err(error) => self.errors.push(ConfigError::new(error.message).at(place(
@@ -154,7 +154,7 @@ impl Check<'_> {
                 ))),
             }
         }
-        if identity.mode == Mode::Enforce && identity.catalogue.file.is_none() && !identity.token.has_keys() {
+        if identity.mode == Mode::Enforce && !identity.catalogue.is_given() && !identity.token.has_keys() {
             let message = "enforced without a catalogue and without keys for tokens: any well-formed uuid is \
                            a tenant, and senders are believed";
             self.warn("identity.mode", message);

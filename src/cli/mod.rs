@@ -16,6 +16,7 @@ pub mod rules;
 pub mod salts;
 pub mod scan;
 pub mod serve;
+pub mod tenants;
 
 use std::{
     fmt,
@@ -68,6 +69,9 @@ enum Verb {
     /// What was rejected: list it, send it again, remove it
     #[command(subcommand)]
     Quarantine(quarantine::Verb),
+    /// The tenants that exist: list them, show one, check the catalogue
+    #[command(subcommand)]
+    Tenants(tenants::Verb),
     /// The tenants' salts of pseudonyms: list them, destroy one
     #[command(subcommand)]
     Salts(salts::Verb),
@@ -191,6 +195,7 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
         Verb::Inventory(args) => inventory::run(args),
         Verb::Scan(args) => scan::run(args),
         Verb::Quarantine(verb) => quarantine::run(verb),
+        Verb::Tenants(verb) => tenants::run(verb),
         Verb::Salts(verb) => salts::run(verb),
         Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),
         Verb::Schema(args) => show(&config::describe::<Config>(args)).map(|()| Code::Ok),

@@ -49,6 +49,8 @@ struct Reload {
     load: Load,
     shared: Arc<Shared>,
     source: Mutex<CatalogueSource>,
+    /// Rings when a catalogue that comes from elsewhere has changed.
+    bell: Arc<Notify>,
 }
 
 impl Reload {
@@ -72,8 +74,10 @@ impl Reload {
         let before = self.shared.policy.load_full();
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         let config: Config = document.decode().map_err(|errors| errors.to_string())?;
-        if config.identity.catalogue.file != before.config.identity.catalogue.file {
-            *source = CatalogueSource::new(config.identity.catalogue.file);
+        if config.identity.catalogue != before.config.identity.catalogue {
+            let bell = Arc::clone(&self.bell);
+            *source = CatalogueSource::new(&config.identity.catalogue, &config.buffer.directory, bell)
+                .map_err(|error| error.to_string())?;
         }
         let catalogue = source.load().map_err(|error| error.to_string())?;
         Policy::compile(&document, catalogue, Some(&before)).map_err(|mistakes| mistakes.join("\n"))
@@ -81,7 +85,7 @@ impl Reload {
 
     /// Whether the configuration or the catalogue is another than the one in use.
     fn changed(&self) -> bool {
-        let catalogue = self.source.lock().unwrap_or_else(PoisonError::into_inner).poll().is_some();
+        let catalogue = self.source.lock().unwrap_or_else(PoisonError::into_inner).has_changed();
         let hash = (self.load)().ok().and_then(|document| document.decode::<Config>().ok());
         let hash = hash.and_then(|config| crate::config::hash(&config).ok());
         catalogue || hash.is_some_and(|hash| hash != self.shared.policy.load().hash)
@@ -112,8 +116,14 @@ impl Gate {
         let document = load().map_err(|errors| errors.to_string())?;
         let config: Config = document.decode().map_err(|errors| errors.to_string())?;
         let own = own_metrics()?;
-        let mut source = CatalogueSource::new(config.identity.catalogue.file.clone());
-        let catalogue = source.load().map_err(|error| error.to_string())?;
+        let bell = Arc::new(Notify::new());
+        let mut source =
+            CatalogueSource::new(&config.identity.catalogue, &config.buffer.directory, Arc::clone(&bell))
+                .map_err(|error| error.to_string())?;
+        // It may wait for a source that is elsewhere.
+        let loading = move || source.load().map(|catalogue| (source, catalogue));
+        let loaded = tokio::task::spawn_blocking(loading).await.map_err(|error| error.to_string())?;
+        let (source, catalogue) = loaded.map_err(|error| error.to_string())?;
         let policy = Policy::compile(&document, catalogue, None).map_err(|mistakes| mistakes.join("\n"))?;
         tell_catalogue(&policy);
         Reloaded { result: Ok(policy.hash.clone().into()) }.emit();
@@ -158,7 +168,7 @@ impl Gate {
         };
         let (door, workers) = Door::open(Arc::clone(&shared), count).map_err(|error| error.to_string())?;
         let readiness = Readiness::new();
-        let reload = Arc::new(Reload { load, shared: Arc::clone(&shared), source: Mutex::new(source) });
+        let reload = Arc::new(Reload { load, shared: Arc::clone(&shared), source: Mutex::new(source), bell });
 
         let scrapes = Arc::new(Notify::new());
         let mut tasks = Vec::new();
@@ -323,7 +333,10 @@ async fn follow(reload: Arc<Reload>, every: Duration) {
     let mut tick = interval(every.max(Duration::from_millis(100)));
     tick.tick().await;
     loop {
-        tick.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = reload.bell.notified() => {}
+        }
         let reload = Arc::clone(&reload);
         let _ = tokio::task::spawn_blocking(move || {
             if reload.changed() {

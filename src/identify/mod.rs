@@ -24,9 +24,16 @@ pub use admit::Admission;
 pub use catalogue::{Catalogue, CatalogueError, CatalogueSource, Isolation, Limits, State, Tenant};
 pub use normalise::{Malformed, normalise};
 pub use resolve::{Declared, Level, Reject, Resolution, Resolver, Source};
-pub use settings::{Algorithm, CatalogueSettings, Mode, OnMismatch, Settings, TokenSettings};
+pub use settings::{
+    Algorithm, CatalogueSettings, Mode, OnMismatch, PostgresSettings, Settings, TokenSettings,
+};
 pub use stamp::stamp;
 pub use token::{Claims, TokenError, Verifier};
+
+/// A time in nanoseconds since 1970 as RFC 3339 has it, in UTC and whole seconds.
+pub fn rfc3339_text(nanos: u64) -> String {
+    rfc3339::format(nanos)
+}
 
 /// Nanoseconds since 1970 of an RFC 3339 date and time; `None` where the text is none.
 pub fn date_time(text: &str) -> Option<u64> {

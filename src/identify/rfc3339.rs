@@ -52,6 +52,24 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     nanos(midnight + hour * 3600 + minute * 60 + second.min(59) - offset, fraction)
 }
 
+/// The other way, in UTC and whole seconds.
+pub(super) fn format(nanos: u64) -> String {
+    let seconds = (nanos / 1_000_000_000) as i64;
+    let (mut day, time) = (seconds / 86_400, seconds % 86_400);
+    let mut year = 1970;
+    while day >= days(year + 1, 1, 1) - days(year, 1, 1) {
+        day -= days(year + 1, 1, 1) - days(year, 1, 1);
+        year += 1;
+    }
+    let mut month = 1;
+    while day >= length(year, month) {
+        day -= length(year, month);
+        month += 1;
+    }
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
+}
+
 fn nanos(seconds: i64, fraction: i64) -> Option<u64> {
     u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(fraction.unsigned_abs())
 }
@@ -89,6 +107,8 @@ mod tests {
             ("2026-11-23 05:02:04.123456789-05:30", 1_795_429_924_123_456_789),
         ] {
             assert_eq!(parse(text), Some(expected), "{text}");
+            let seconds = expected / 1_000_000_000 * 1_000_000_000;
+            assert_eq!(parse(&super::format(expected)), Some(seconds), "{text}");
         }
     }
 

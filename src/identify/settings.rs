@@ -1,6 +1,6 @@
 //! What an operator can say about identity.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,7 @@ impl Settings {
                         jwks_file, public_key_file, secret, secret_file"
                 .into());
         }
+        self.catalogue.check()?;
         self.token.check()
     }
 }
@@ -107,11 +108,86 @@ pub enum OnMismatch {
 }
 
 /// Where the tenants that exist are listed.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogueSettings {
-    /// A YAML or JSON file, read again when it changes. Without one every well-formed uuid is a known tenant.
+    /// A YAML or JSON file, read again when it changes. Without any source every well-formed uuid is a known
+    /// tenant.
     pub file: Option<PathBuf>,
+    /// A URL that answers with the same, asked again with its `ETag`.
+    pub url: Option<String>,
+    /// Headers of that request, such as `authorization`.
+    pub headers: BTreeMap<String, Secret>,
+    /// A database that holds the tenants.
+    pub postgres: Option<PostgresSettings>,
+    /// How often a URL or database is asked again. Default: `30s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub refresh: Duration,
+    /// How long an answer may take. Default: `10s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+}
+
+impl Default for CatalogueSettings {
+    fn default() -> Self {
+        CatalogueSettings {
+            file: None,
+            url: None,
+            headers: BTreeMap::new(),
+            postgres: None,
+            refresh: Duration::from_secs(30),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl CatalogueSettings {
+    /// Whether a catalogue is given at all.
+    pub fn is_given(&self) -> bool {
+        self.file.is_some() || self.is_remote()
+    }
+
+    /// Whether it comes from elsewhere.
+    pub fn is_remote(&self) -> bool {
+        self.url.is_some() || self.postgres.is_some()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let sources = [self.file.is_some(), self.url.is_some(), self.postgres.is_some()];
+        if sources.into_iter().filter(|given| *given).count() > 1 {
+            return Err("identity.catalogue: expected one of file, url, postgres, not several".into());
+        }
+        if let Some(url) = &self.url
+            && !url.starts_with("https://")
+            && !url.starts_with("http://")
+        {
+            return Err("identity.catalogue.url: expected a URL that begins with https://".into());
+        }
+        if self.refresh < Duration::from_millis(100) || self.timeout.is_zero() {
+            return Err("identity.catalogue: refresh of 100ms or more, timeout of more than 0".into());
+        }
+        Ok(())
+    }
+}
+
+/// A PostgreSQL database that holds the tenants.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresSettings {
+    /// How to reach it: `postgresql://user:password@host/database`, with `sslmode` and the like. With TLS the
+    /// server's certificate is verified, always.
+    pub url: Secret,
+    /// A file that holds the same.
+    pub url_file: Option<PathBuf>,
+    /// A SELECT whose columns are the fields of a tenant: `id`, and any of `slug`, `former_slugs`, `name`,
+    /// `domains`, `isolation`, `state`, `deleted_at`, `limits`, `route`, `canaries`, `allowed`.
+    pub query: String,
+    /// A channel (`NOTIFY`) on which a change is told; without one it is seen at the next refresh.
+    pub notify: Option<String>,
+    /// A PEM file with the certificates that sign the server's. Default: those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A signature algorithm of JWT (RFC 7518). There is no `none`.

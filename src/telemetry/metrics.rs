@@ -88,6 +88,11 @@ pub const METRICS: &[Metric] = &[
         Unit::Count,
         "Pseudonyms that became redactions, since the tenant's salt could not be read or written.",
     ),
+    gauge(
+        "portcullis_catalogue_source_up",
+        Unit::Count,
+        "1 while the URL or database of tenants answers, else 0.",
+    ),
     counter("portcullis_unknown_fields_total", Unit::Count, "Protobuf fields that no schema names, dropped."),
     counter("portcullis_findings_total", Unit::Count, "Leak findings raised, by class and severity."),
     gauge("portcullis_detector_state_entries", Unit::Count, "Entries in a detector's state."),

@@ -29,6 +29,12 @@ pub struct Entry {
     /// A name for people.
     #[serde(default)]
     pub name: Option<String>,
+    /// Domains of its own.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// Texts that only its own data holds: seen under another tenant they are a leak.
+    #[serde(default)]
+    pub canaries: Vec<String>,
     /// How its data is kept apart in the product. Default: `shared`.
     #[serde(default)]
     pub isolation: Isolation,
@@ -181,6 +187,8 @@ fn add(catalogue: &mut Catalogue, entry: &Entry) -> Result<u32, String> {
         deleted_at,
         limits: entry.limits.clone().map(Box::new),
         route,
+        domains: entry.domains.iter().map(|domain| domain.trim().to_lowercase().into()).collect(),
+        canaries: entry.canaries.iter().map(|canary| canary.as_str().into()).collect(),
         allowed: entry.allowed.iter().map(|principal| principal.as_str().into()).collect(),
     })
 }

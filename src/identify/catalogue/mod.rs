@@ -1,11 +1,14 @@
 //! The tenants that exist.
 
+mod feed;
 mod file;
+mod postgres;
 mod source;
 #[cfg(test)]
 mod tests;
+mod url;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
@@ -130,6 +133,10 @@ pub struct Tenant {
     pub limits: Option<Box<Limits>>,
     /// The destination that its data goes to.
     pub route: Option<Arc<str>>,
+    /// Domains of its own, lower-case.
+    pub domains: Box<[Box<str>]>,
+    /// Texts that only its own data holds: seen under another tenant they are a leak.
+    pub canaries: Box<[Box<str>]>,
     /// Principals that may write for it.
     pub allowed: Box<[Box<str>]>,
 }
@@ -186,6 +193,19 @@ impl Catalogue {
             None => self.slugs.get(slug.to_lowercase().as_str())?,
         };
         Some(self.tenants[*index as usize].id)
+    }
+
+    /// The slugs that tenants had before, in order.
+    pub fn former_slugs(&self) -> BTreeMap<TenantId, Vec<&str>> {
+        let mut former = BTreeMap::<TenantId, Vec<&str>>::new();
+        for (slug, index) in &self.slugs {
+            let tenant = &self.tenants[*index as usize];
+            if tenant.slug.as_ref() != Some(slug) {
+                former.entry(tenant.id).or_default().push(slug);
+            }
+        }
+        former.values_mut().for_each(|slugs| slugs.sort_unstable());
+        former
     }
 
     /// All tenants, in the order of the file.

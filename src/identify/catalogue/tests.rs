@@ -1,5 +1,7 @@
 use std::io::Write;
 
+use crate::identify::CatalogueSettings;
+
 use super::*;
 
 const TWO: &str = "\
@@ -111,7 +113,12 @@ fn a_changed_file_is_seen_once() {
     let path = directory.path().join("tenants.yaml");
     let write = |text: &str| std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
     write(TWO);
-    let mut source = CatalogueSource::new(Some(path.clone()));
+    let mut source = CatalogueSource::new(
+        &CatalogueSettings { file: Some(path.clone()), ..CatalogueSettings::default() },
+        directory.path(),
+        Default::default(),
+    )
+    .unwrap();
     assert_eq!(source.load().unwrap().len(), 2);
     assert!(source.poll().is_none());
 
@@ -135,7 +142,9 @@ fn a_changed_file_is_seen_once() {
 /// Scenario: no file. Guarantee: every well-formed uuid is known, and nothing is ever reloaded.
 #[test]
 fn without_a_file_the_catalogue_is_open() {
-    let mut source = CatalogueSource::new(None);
+    let mut source =
+        CatalogueSource::new(&CatalogueSettings::default(), std::path::Path::new("."), Default::default())
+            .unwrap();
     assert!(source.load().unwrap().is_open());
     assert!(source.poll().is_none());
 }
@@ -164,4 +173,105 @@ fn a_hundred_thousand_tenants_load_in_a_second() {
     let took = load_many(100_000);
     eprintln!("100,000 tenants: {took:?}");
     assert!(cfg!(debug_assertions) || took.as_secs_f64() < 1.0);
+}
+
+/// Answers each request with the next of `answers`, the last one over and over; counts those that had the tag.
+async fn serve(
+    listener: tokio::net::TcpListener,
+    answers: Vec<&'static str>,
+    tagged: Arc<std::sync::atomic::AtomicU32>,
+) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut asked = 0;
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { return };
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = stream.read_u8().await else { break };
+            head.push(byte);
+        }
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let known = head.contains("if-none-match: \"1\"");
+        tagged.fetch_add(u32::from(known), std::sync::atomic::Ordering::Relaxed);
+        let body = answers[asked.min(answers.len() - 1)];
+        asked += 1;
+        let answer = match body {
+            "304" => "HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n".to_owned(),
+            "500" => "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+            _ => format!(
+                "HTTP/1.1 200 OK\r\netag: \"1\"\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        };
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+}
+
+/// Scenario: a URL answers, says that nothing has changed, fails, answers with another catalogue, then with none; a
+/// second gate starts while it is away, a third without anything kept. Guarantee: each change is seen once and rings;
+/// the tag is sent; what was kept is used, and its age told; without it there is an error.
+#[test]
+fn a_catalogue_comes_from_a_url() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let directory = tempfile::tempdir().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = Some(format!("http://{}/tenants", listener.local_addr().unwrap()));
+    let tagged = Arc::default();
+    let one = "[{id: 11111111-2222-4333-8444-555555555555}]";
+    let server =
+        runtime.spawn(serve(listener, vec![TWO, "304", "500", one, "[{", "304"], Arc::clone(&tagged)));
+    let settings = CatalogueSettings {
+        url,
+        refresh: std::time::Duration::from_millis(100),
+        timeout: std::time::Duration::from_secs(2),
+        ..CatalogueSettings::default()
+    };
+    let bell = Arc::new(tokio::sync::Notify::new());
+    let mut source = CatalogueSource::new(&settings, directory.path(), Arc::clone(&bell)).unwrap();
+    assert_eq!(source.load().unwrap().len(), 2);
+    let next = |source: &mut CatalogueSource| {
+        let rings = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+            while !source.has_changed() {
+                bell.notified().await;
+            }
+        });
+        runtime.block_on(rings).unwrap();
+        source.poll().unwrap()
+    };
+    assert_eq!(next(&mut source).unwrap().len(), 1);
+    assert!(next(&mut source).unwrap_err().to_string().starts_with("the URL:"));
+    assert!(source.poll().is_none());
+    assert!(tagged.load(std::sync::atomic::Ordering::Relaxed) >= 2);
+    server.abort();
+    drop(source);
+
+    let mut source = CatalogueSource::new(&settings, directory.path(), Arc::default()).unwrap();
+    assert_eq!(source.load().unwrap().len(), 1, "the last good one was kept");
+    assert!(source.age_seconds() < 60.0);
+    let empty = tempfile::tempdir().unwrap();
+    let error = CatalogueSource::new(&settings, empty.path(), Arc::default()).unwrap().load().unwrap_err();
+    assert!(error.to_string().contains("no catalogue was kept from before"), "{error}");
+}
+
+/// Scenario: two sources at once, a URL that is none, a database without a query. Guarantee: an error that says so,
+/// without the password.
+#[test]
+fn sources_that_cannot_be_used_are_refused() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let refuse = |text: &str| {
+        let catalogue: CatalogueSettings = serde_json::from_str(text).unwrap();
+        let settings = crate::identify::Settings { catalogue: catalogue.clone(), ..Default::default() };
+        let directory = tempfile::tempdir().unwrap();
+        settings.check().err().unwrap_or_else(|| {
+            CatalogueSource::new(&catalogue, directory.path(), Default::default()).unwrap_err().to_string()
+        })
+    };
+    assert!(refuse(r#"{"file": "a", "url": "http://b"}"#).contains("expected one of file, url, postgres"));
+    assert!(refuse(r#"{"url": "ftp://b"}"#).contains("https://"));
+    assert!(refuse(r#"{"postgres": {"url": "postgresql://a:hush@b/c"}}"#).contains("postgres.query: empty"));
+    let error = refuse(r#"{"postgres": {"url": "postgresql://a:hush@b:port/c", "query": "SELECT 1"}}"#);
+    assert!(error.contains("not a connection string") && !error.contains("hush"), "{error}");
+    assert!(refuse(r#"{"postgres": {"query": "SELECT 1"}}"#).contains("postgres.url: missing"));
 }
