@@ -3,6 +3,7 @@
 //! Every verb answers with a [`Code`]; what people read of an error goes to stderr. Values of the data
 //! and secrets are in no message.
 
+pub mod api_key;
 pub mod bench;
 pub mod check;
 pub mod config;
@@ -72,6 +73,8 @@ enum Verb {
     /// The tenants that exist: list them, show one, check the catalogue
     #[command(subcommand)]
     Tenants(tenants::Verb),
+    /// Make an API key for a sender that has no tokens
+    ApiKey(api_key::ApiKeyArgs),
     /// The tenants' salts of pseudonyms: list them, destroy one
     #[command(subcommand)]
     Salts(salts::Verb),
@@ -195,6 +198,7 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
         Verb::Inventory(args) => inventory::run(args),
         Verb::Scan(args) => scan::run(args),
         Verb::Quarantine(verb) => quarantine::run(verb),
+        Verb::ApiKey(args) => api_key::run(args),
         Verb::Tenants(verb) => tenants::run(verb),
         Verb::Salts(verb) => salts::run(verb),
         Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),

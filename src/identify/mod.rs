@@ -25,10 +25,10 @@ pub use catalogue::{Catalogue, CatalogueError, CatalogueSource, Isolation, Limit
 pub use normalise::{Malformed, normalise};
 pub use resolve::{Declared, Level, Reject, Resolution, Resolver, Source};
 pub use settings::{
-    Algorithm, CatalogueSettings, Mode, OnMismatch, PostgresSettings, Settings, TokenSettings,
+    Algorithm, ApiKey, CatalogueSettings, Mode, OnMismatch, PostgresSettings, Settings, TokenSettings,
 };
 pub use stamp::stamp;
-pub use token::{Claims, TokenError, Verifier};
+pub use token::{Claims, TokenError, Verifier, new_api_key};
 
 /// A time in nanoseconds since 1970 as RFC 3339 has it, in UTC and whole seconds.
 pub fn rfc3339_text(nanos: u64) -> String {

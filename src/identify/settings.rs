@@ -77,7 +77,7 @@ impl Settings {
         }
         if self.token.required && !self.token.has_keys() {
             return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \
-                        jwks_file, public_key_file, secret, secret_file"
+                        jwks_file, public_key_file, secret, secret_file, api_keys"
                 .into());
         }
         self.catalogue.check()?;
@@ -203,6 +203,22 @@ pub enum Algorithm {
     EdDSA,
 }
 
+/// A key of a sender that has no issuer of tokens. `portcullis api-key` makes one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiKey {
+    /// What it is known by: a principal, as the subject of a token is.
+    pub name: String,
+    /// The SHA-256 of the key, 64 hex digits.
+    pub sha256: String,
+    /// The tenant that its data is of: uuid or slug. Default: none (the data says so itself).
+    pub tenant: Option<String>,
+    /// Further tenants that it may write for. Default: none.
+    pub allowed_tenants: Vec<String>,
+    /// When it ends: a date and time of RFC 3339. Default: never.
+    pub expires: Option<String>,
+}
+
 /// Bearer tokens and the keys that verify them.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -235,6 +251,8 @@ pub struct TokenSettings {
     pub jwks_file: Option<PathBuf>,
     /// A JWKS URL. Symmetric keys in it are not taken.
     pub jwks_url: Option<String>,
+    /// Keys of senders that have no issuer of tokens: sent as bearer tokens, kept as their SHA-256.
+    pub api_keys: Vec<ApiKey>,
     /// How often the JWKS is read again. Default: `5m`.
     #[serde(with = "crate::config::duration")]
     #[schemars(with = "String")]
@@ -265,6 +283,7 @@ impl Default for TokenSettings {
             public_key_file: None,
             jwks_file: None,
             jwks_url: None,
+            api_keys: Vec::new(),
             jwks_refresh: Duration::from_secs(300),
             jwks_min_refresh: Duration::from_secs(10),
             jwks_timeout: Duration::from_secs(5),
@@ -280,6 +299,7 @@ impl TokenSettings {
             || self.public_key_file.is_some()
             || self.jwks_file.is_some()
             || self.jwks_url.is_some()
+            || !self.api_keys.is_empty()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //! [`Verifier::verify`] is synchronous, on an immutable snapshot of the keys; [`Verifier::authenticate`]
 //! adds what may need the key server: a key id that is not known yet.
 
+mod api_keys;
 mod cache;
 mod keys;
 mod remote;
@@ -18,11 +19,13 @@ use jsonwebtoken::{Validation, errors::ErrorKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use api_keys::new_api_key;
 pub use keys::KeyError;
 pub(super) use keys::library as algorithm;
 
 use super::settings::{Algorithm, TokenSettings};
 use crate::{limits, receipt::Refusal};
+use api_keys::ApiKeys;
 use cache::Cache;
 use keys::Keys;
 use remote::Remote;
@@ -124,11 +127,13 @@ impl fmt::Display for TokenError {
             TokenError::Missing => {
                 "a bearer token is required: send the header `authorization: Bearer <token>`"
             }
-            TokenError::Malformed => "the bearer token is not a signed JSON Web Token",
+            TokenError::Malformed => {
+                "the bearer token is neither a signed JSON Web Token nor a known API key"
+            }
             TokenError::Algorithm => "the token's algorithm is not accepted for its key",
             TokenError::UnknownKey => "the token names a key that its issuer does not publish",
             TokenError::Signature => "the token's signature does not verify",
-            TokenError::Expired => "the token has expired; get a new one",
+            TokenError::Expired => "the token or key has expired; get a new one",
             TokenError::NotYetValid => "the token is not valid yet; check the clocks",
             TokenError::Issuer => "the token is of an issuer that is not accepted",
             TokenError::Audience => "the token is for another audience",
@@ -189,6 +194,7 @@ pub struct Verifier {
     /// One for each algorithm, in the order of [`keys::ALGORITHMS`].
     validations: [Validation; 4],
     keys: ArcSwap<Keys>,
+    api_keys: ApiKeys,
     cache: Cache,
     remote: Remote,
     fingerprints: hmac::Key,
@@ -215,6 +221,7 @@ impl Verifier {
         Ok(Some(Verifier {
             validations: keys::ALGORITHMS.map(|algorithm| validation(settings, algorithm)),
             keys: ArcSwap::from_pointee(Keys { list, generation: 0 }),
+            api_keys: ApiKeys::new(&settings.api_keys)?,
             cache: Cache::new(limits::TOKEN_CACHE),
             remote,
             fingerprints,
@@ -233,14 +240,19 @@ impl Verifier {
     /// # Errors
     /// [`TokenError`]; never [`TokenError::KeysUnavailable`].
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
-        let parts = token.bytes().filter(|byte| *byte == b'.').count();
-        if token.len() > limits::TOKEN_BYTES || parts != 2 {
+        if token.len() > limits::TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
-        let keys = self.keys.load();
         let mut name = [0; 32];
         name.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         let now = jsonwebtoken::get_current_timestamp();
+        if let Some(entry) = self.api_keys.get(&name) {
+            return if entry.expires > now { Ok(self.api_claims(entry)) } else { Err(TokenError::Expired) };
+        }
+        if token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return Err(TokenError::Malformed);
+        }
+        let keys = self.keys.load();
         if let Some(claims) = self.cache.get(&name, keys.generation, now) {
             return Ok(claims);
         }
@@ -353,6 +365,17 @@ impl Verifier {
             fingerprint: subject.as_deref().map(|subject| self.fingerprint(subject)),
             expires: expires.ok_or(TokenError::Claim)?,
             subject,
+        })
+    }
+
+    fn api_claims(&self, entry: &api_keys::Entry) -> Arc<Claims> {
+        let key = &entry.key;
+        Arc::new(Claims {
+            tenant: key.tenant.as_deref().map(Into::into),
+            allowed: key.allowed_tenants.iter().map(|tenant| tenant.as_str().into()).collect(),
+            fingerprint: Some(self.fingerprint(&key.name)),
+            expires: entry.expires,
+            subject: Some(key.name.as_str().into()),
         })
     }
 

@@ -364,3 +364,47 @@ async fn a_bad_token_is_not_no_token() {
         assert!(verifier.authenticate(Some(&header_of(&signer).replace("Bearer", "bearer"))).await.is_ok());
     }
 }
+
+/// Scenario: an API key with a tenant, one that has ended, one that nobody gave out; beside them tokens. Guarantee: the
+/// first is verified with its tenant and name, the others are refused by their names; tokens verify as before; an entry
+/// that makes no sense is refused with its place.
+#[test]
+fn an_api_key_stands_for_a_token() {
+    let signer = Signer::new(Algorithm::ES256, "k1");
+    let (key, sha256) = crate::identify::new_api_key().unwrap();
+    let (old, old_sum) = crate::identify::new_api_key().unwrap();
+    let entry = |name: &str, sha256: String, expires: Option<&str>| crate::identify::ApiKey {
+        name: name.into(),
+        sha256,
+        tenant: Some("acme".into()),
+        allowed_tenants: vec!["globex".into()],
+        expires: expires.map(Into::into),
+    };
+    let verifier = on_file(&[&signer], |settings| {
+        settings.api_keys = vec![
+            entry("ci", sha256.to_uppercase(), Some("2100-01-01T00:00:00Z")),
+            entry("old", old_sum.clone(), Some("2001-01-01T00:00:00Z")),
+        ];
+    });
+    let claims = verifier.verify(&key).unwrap();
+    assert_eq!((claims.tenant.as_deref(), claims.subject()), (Some("acme"), Some("ci")));
+    assert_eq!((claims.allowed.len(), claims.fingerprint.as_ref().unwrap().len()), (1, 16));
+    assert_eq!(verifier.verify(&old).unwrap_err(), TokenError::Expired);
+    let stranger = crate::identify::new_api_key().unwrap().0;
+    assert_eq!(verifier.verify(&stranger).unwrap_err(), TokenError::Malformed);
+    assert!(verifier.verify(&signer.token(tenant_id("acme"))).is_ok());
+
+    for (wrong, said) in [
+        (vec![entry("", sha256.clone(), None)], "api_keys[0].name"),
+        (vec![entry("a", "12".into(), None)], "api_keys[0].sha256: expected 64 hex digits"),
+        (vec![entry("a", sha256.clone(), Some("soon"))], "api_keys[0].expires"),
+        (
+            vec![entry("a", sha256.clone(), None), entry("b", sha256.clone(), None)],
+            "api_keys[1].sha256: another",
+        ),
+    ] {
+        let settings = TokenSettings { api_keys: wrong, ..TokenSettings::default() };
+        let error = Verifier::new(&settings).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
