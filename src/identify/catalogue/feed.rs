@@ -187,9 +187,6 @@ impl Feed {
 
     /// Keeps a catalogue for a start at which the source is away.
     pub fn keep(&self, text: &str) {
-        if std::fs::read(&self.kept).is_ok_and(|before| before == text.as_bytes()) {
-            return;
-        }
         if let Err(error) = write(&self.kept, text) {
             tracing::warn!(%error, file = %self.kept.display(), "the catalogue could not be kept");
         }

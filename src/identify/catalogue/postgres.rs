@@ -3,6 +3,7 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
+use futures_util::StreamExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
@@ -100,10 +101,12 @@ impl Database {
         };
         let open = self.open.insert(open);
         let said = |error: tokio_postgres::Error| format!("the query of tenants: {}", plain(&error));
-        let rows = open.client.query(&self.query, &[]).await.map_err(said)?;
+        // Row by row: all of them at once would take several times the memory.
+        let rows = open.client.query_raw(&self.query, std::iter::empty::<&str>()).await.map_err(said)?;
+        let mut rows = std::pin::pin!(rows);
         let mut text = String::from("[");
-        for row in rows {
-            let row = entry(row.try_get(0).map_err(said)?)?;
+        while let Some(row) = rows.next().await {
+            let row = entry(row.map_err(said)?.try_get(0).map_err(said)?)?;
             if (text.len() + row.len()) as u64 > limits::CATALOGUE_BYTES {
                 return Err(format!("the query of tenants: more than {} bytes", limits::CATALOGUE_BYTES));
             }

@@ -86,9 +86,12 @@ impl CatalogueSource {
             }
             Origin::Elsewhere { feed, name, seen, kept } => match feed.text() {
                 Ok((text, version)) => {
+                    let new = *seen != version;
                     *seen = version;
                     let catalogue = parse(name, &text)?;
-                    feed.keep(&text);
+                    if new {
+                        feed.keep(&text);
+                    }
                     *kept = None;
                     catalogue
                 }
