@@ -5,7 +5,12 @@
 //! loads included, is safe code; the plain path next to it gives the same bits (but for literals, where each
 //! may say more than there is).
 
-use super::{groups::Table, literals::Literals};
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+use super::groups::{Table, by_five};
+use super::literals::Literals;
 
 /// Blocks that are looked at in one go.
 pub(super) const BLOCKS: usize = 8;
@@ -17,9 +22,12 @@ pub(super) struct Lanes([u64; BLOCKS]);
 impl Lanes {
     #[inline(always)]
     fn map2(self, other: Lanes, f: impl Fn(u64, u64) -> u64) -> Lanes {
+        // No iterator: the library's code for one is not always compiled into this.
         let mut out = [0; BLOCKS];
-        for (out, (a, b)) in out.iter_mut().zip(self.0.iter().zip(&other.0)) {
-            *out = f(*a, *b);
+        let mut i = 0;
+        while i < BLOCKS {
+            out[i] = f(self.0[i], other.0[i]);
+            i += 1;
         }
         Lanes(out)
     }
@@ -148,7 +156,11 @@ impl Planes {
             *self = Planes::default();
         }
         #[cfg(target_arch = "x86_64")]
-        if has_avx512() {
+        if has_vbmi() {
+            // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
+            #[allow(unsafe_code)]
+            return unsafe { avx512::planes_vbmi(bytes, literals, self, blocks) };
+        } else if has_avx512() {
             // SAFETY: the processor has what this function was compiled for, all that it asks of its caller.
             #[allow(unsafe_code)]
             return unsafe { avx512::planes(bytes, literals, self, blocks) };
@@ -179,7 +191,7 @@ fn eight(bytes: &[u8], at: usize) -> i64 {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCKS, Literals, Planes, Table, eight, window};
+    use super::{BLOCKS, Literals, Planes, Table, by_five, eight, window};
 
     #[target_feature(enable = "avx2")]
     #[inline]
@@ -201,6 +213,7 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     #[inline]
     fn wide([a, b, c, d]: &Table) -> Wide {
+        let (a, b, c, d) = (by_five(a), by_five(b), by_five(c), by_five(d));
         [
             [twice(&a[0]), twice(&a[1])],
             [twice(&b[0]), twice(&b[1])],
@@ -240,7 +253,8 @@ mod avx2 {
     pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut Planes, blocks: usize) {
         let [first, second, third] = &literals.words.tables;
         let (first, second, third) = (wide(first), wide(second), wide(third));
-        let anywhere = wide(&literals.anywhere.tables[0]);
+        let [free_first, free_second] = &literals.anywhere.tables;
+        let (free_first, free_second) = (wide(free_first), wide(free_second));
         let case = _mm256_set1_epi8(0x20);
         let five = _mm256_set1_epi8(31);
         let (offset, other) = (_mm256_set1_epi8(0x70), _mm256_set1_epi8(-128));
@@ -257,15 +271,17 @@ mod avx2 {
             // Places that no group has: of literals that begin at a word, and of others.
             let literal = |start: usize| {
                 let all = _mm256_set1_epi8(-1);
-                let (mut one, mut two, mut three, mut free) = (all, all, all, all);
+                let (mut one, mut two, mut three, mut free, mut more) = (all, all, all, all, all);
                 for place in 0..4 {
                     let lower = _mm256_add_epi8(_mm256_and_si256(load(window, start + place), five), offset);
                     let upper = _mm256_xor_si256(lower, other);
                     one = _mm256_and_si256(one, groups(&first[place], lower, upper));
                     two = _mm256_and_si256(two, groups(&second[place], lower, upper));
                     three = _mm256_and_si256(three, groups(&third[place], lower, upper));
-                    free = _mm256_and_si256(free, groups(&anywhere[place], lower, upper));
+                    free = _mm256_and_si256(free, groups(&free_first[place], lower, upper));
+                    more = _mm256_and_si256(more, groups(&free_second[place], lower, upper));
                 }
+                let free = _mm256_or_si256(free, more);
                 let words = _mm256_or_si256(_mm256_or_si256(one, two), three);
                 (_mm256_cmpeq_epi8(words, zero), _mm256_cmpeq_epi8(free, zero))
             };
@@ -285,110 +301,6 @@ mod avx2 {
             out.encoded[i] = bits(encoded(a), encoded(b));
             out.literals[i] = !bits(literals_a.0, literals_b.0);
             out.anywhere[i] = !bits(literals_a.1, literals_b.1);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use std::arch::x86_64::*;
-
-    use super::{BLOCKS, Literals, Planes, Table, eight, window};
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
-    fn load(bytes: &[u8; 72], at: usize) -> __m512i {
-        let b = &bytes[at..];
-        _mm512_set_epi64(
-            eight(b, 56),
-            eight(b, 48),
-            eight(b, 40),
-            eight(b, 32),
-            eight(b, 24),
-            eight(b, 16),
-            eight(b, 8),
-            eight(b, 0),
-        )
-    }
-
-    /// The registers of one table of groups: for each place the lower and the upper ones.
-    type Wide = [[__m512i; 2]; 4];
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
-    fn four_times(bytes: &[u8; 16]) -> __m512i {
-        let (a, b) = (eight(bytes, 0), eight(bytes, 8));
-        _mm512_set_epi64(b, a, b, a, b, a, b, a)
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
-    fn wide([a, b, c, d]: &Table) -> Wide {
-        [
-            [four_times(&a[0]), four_times(&a[1])],
-            [four_times(&b[0]), four_times(&b[1])],
-            [four_times(&c[0]), four_times(&c[1])],
-            [four_times(&d[0]), four_times(&d[1])],
-        ]
-    }
-
-    /// As in `avx2`.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
-    fn groups(pair: &[__m512i; 2], lower: __m512i, upper: __m512i) -> __m512i {
-        _mm512_or_si512(_mm512_shuffle_epi8(pair[0], lower), _mm512_shuffle_epi8(pair[1], upper))
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
-    fn is(x: __m512i, byte: u8) -> u64 {
-        _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte as i8))
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    #[inline]
-    fn within(x: __m512i, first: u8, last: u8) -> u64 {
-        let x = _mm512_sub_epi8(x, _mm512_set1_epi8(first as i8));
-        _mm512_cmple_epu8_mask(x, _mm512_set1_epi8((last - first) as i8))
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn planes(bytes: &[u8], literals: &Literals, out: &mut Planes, blocks: usize) {
-        let [first, second, third] = &literals.words.tables;
-        let (first, second, third) = (wide(first), wide(second), wide(third));
-        let anywhere = wide(&literals.anywhere.tables[0]);
-        let five = _mm512_set1_epi8(31);
-        let (offset, other) = (_mm512_set1_epi8(0x70), _mm512_set1_epi8(-128));
-        let all = _mm512_set1_epi8(-1);
-        for i in 0..blocks.min(BLOCKS) {
-            let window = window(bytes, i);
-            let x = load(window, 0);
-            let (mut one, mut two, mut three, mut free) = (all, all, all, all);
-            for place in 0..4 {
-                let lower = _mm512_add_epi8(_mm512_and_si512(load(window, place), five), offset);
-                let upper = _mm512_xor_si512(lower, other);
-                one = _mm512_and_si512(one, groups(&first[place], lower, upper));
-                two = _mm512_and_si512(two, groups(&second[place], lower, upper));
-                three = _mm512_and_si512(three, groups(&third[place], lower, upper));
-                free = _mm512_and_si512(free, groups(&anywhere[place], lower, upper));
-            }
-            let words = _mm512_or_si512(_mm512_or_si512(one, two), three);
-            out.literals[i] = _mm512_test_epi8_mask(words, words);
-            out.anywhere[i] = _mm512_test_epi8_mask(free, free);
-            out.digit[i] = within(x, b'0', b'9');
-            out.upper[i] = within(x, b'A', b'Z');
-            out.letter[i] = out.upper[i] | within(x, b'a', b'z');
-            out.dot[i] = is(x, b'.');
-            out.colon[i] = is(x, b':');
-            out.dash[i] = is(x, b'-');
-            out.space[i] = is(x, b' ');
-            out.plus[i] = is(x, b'+');
-            out.at[i] = is(x, b'@');
-            out.assign[i] = is(x, b'=') | is(x, b'>');
-            out.paren[i] = is(x, b')');
-            out.joint[i] = is(x, b'/') | is(x, b'_');
-            let marks = is(x, b'%') | is(x, b'&') | is(x, b'\\') | is(x, 0x1B);
-            out.encoded[i] = marks | (_mm512_movepi8_mask(x) & !is(x, 0xFF));
         }
     }
 }
@@ -468,6 +380,11 @@ mod tests {
                     all.push(Planes::default());
                     // SAFETY: the processor has been asked.
                     unsafe { avx512::planes(&bytes, &literals, &mut all[2], 2) };
+                }
+                if has_vbmi() {
+                    all.push(Planes::default());
+                    // SAFETY: the processor has been asked.
+                    unsafe { avx512::planes_vbmi(&bytes, &literals, &mut all[3], 2) };
                 }
             }
             for (word, at) in last.iter().filter(|(_, at)| *at < 128) {

@@ -206,12 +206,11 @@ impl Default for Places {
 }
 
 impl Places {
-    const STEP: usize = 8;
-    const ROOM: usize = 64 * BLOCKS + Places::STEP;
+    const ROOM: usize = 64 * BLOCKS + 8;
 
-    /// Those of the bits of `lanes`.
+    /// Those of the bits of `lanes`, of which few blocks have more than `STEP`.
     #[inline(always)]
-    fn fill(&mut self, lanes: &Lanes) {
+    fn fill<const STEP: usize>(&mut self, lanes: &Lanes) {
         let mut len = 0;
         for block in 0..BLOCKS {
             let mut bits = lanes[block];
@@ -219,13 +218,15 @@ impl Places {
             let base = 64 * block as u16;
             // More are written than there are: that is cheaper than to ask each time. What is too much is written
             // over.
-            while len < end {
-                let Some(step) = self.places.get_mut(len..len + Places::STEP) else { break };
+            while let Some(step) = self.places.get_mut(len..len + STEP) {
                 for place in step {
                     *place = base + bits.trailing_zeros() as u16;
                     bits &= bits.wrapping_sub(1);
                 }
-                len += Places::STEP;
+                len += STEP;
+                if len >= end {
+                    break;
+                }
             }
             len = end;
         }
@@ -393,8 +394,8 @@ impl Streams {
         let (w1, w4) = (word.after(1), word.after(4));
 
         hits.present = Lanes::default();
-        hits.literals.fill(&(planes.literals & letter & !w1 | planes.anywhere));
-        hits.separators.fill(&(colon & !d1 | assign));
+        hits.literals.fill::<6>(&(planes.literals & letter & !w1 | planes.anywhere));
+        hits.separators.fill::<4>(&(colon & !d1 | assign));
         hits.put(Shape::At, at);
         hits.put(Shape::Plus, d.here & pluses.after(1));
 
@@ -435,30 +436,31 @@ impl Streams {
         let w4 = Stream::new(w2.here & w2.after(2), c18);
         let w12 = Stream::new(w4.here & w4.after(4) & w4.after(8), c19);
         hits.runs = w12.after(1) & !word.here;
-        hits.put(Shape::Token, hits.runs);
-        hits.put(Shape::Run, hits.runs);
         (self.word, self.upper, self.digit, self.mark) = (word, upper, d, mark);
     }
 
-    /// The run that ends before place `at` of block `i`, which begins at `base` of `arena`.
+    /// The run that ends before place `at` of the blocks, which begin at `base` of `arena`.
     #[inline]
-    pub fn run(&self, i: usize, arena: &[u8], base: usize, at: usize) -> Run {
-        let below = (1u128 << (64 + at)) - 1;
+    pub fn run(&self, at: usize, arena: &[u8], base: usize) -> Run {
+        let (i, within) = (at / 64, at % 64);
+        let below = (1u128 << (64 + within)) - 1;
         let start = 128 - (!self.word.two(i) & below).leading_zeros() as usize;
         if start == 0 {
             return Run::plain(arena, base + at);
         }
         let run = below & (u128::MAX << start);
         let (upper, digit) = (self.upper.two(i) & run, self.digit.two(i) & run);
-        Run { len: 64 + at - start, upper: upper != 0, lower: run & !upper & !digit != 0, digit: digit != 0 }
+        let lower = run & !upper & !digit;
+        Run { len: 64 + within - start, upper: upper != 0, lower: lower != 0, digit: digit != 0 }
     }
 
-    /// How many letters, digits and marks of base64 stand before place `at` of block `i`, if they don't go far
+    /// How many letters, digits and marks of base64 stand before place `at` of the blocks, if they don't go far
     /// back.
     #[inline]
-    pub fn token(&self, i: usize, at: usize) -> Option<usize> {
-        let below = (1u128 << (64 + at)) - 1;
+    pub fn token(&self, at: usize) -> Option<usize> {
+        let (i, within) = (at / 64, at % 64);
+        let below = (1u128 << (64 + within)) - 1;
         let start = 128 - (!(self.word.two(i) | self.mark.two(i)) & below).leading_zeros() as usize;
-        (start > 0).then_some(64 + at - start)
+        (start > 0).then_some(64 + within - start)
     }
 }

@@ -1,11 +1,25 @@
 //! Literals in groups, for a look at many places at once: each byte's table says which groups it fits in which
 //! place, and a place that fits some group in all four may start a literal of it.
 
-/// For each place of a literal: the groups of each five bits, the lower and the upper 16 of them.
-pub(super) type Table = [[[u8; 16]; 2]; 4];
+/// For each place of a literal: the groups of each six bits.
+pub(super) type Table = [[u8; 64]; 4];
 
-/// Literals by the low five bits of their first four bytes, which tell letters apart in either case, in 8
-/// groups for each of `N` tables.
+/// Six bits of a byte: the low five, which tell letters apart in either case, and the one that letters have and
+/// digits don't.
+fn six(byte: u8) -> usize {
+    usize::from(byte & 31 | byte >> 1 & 32)
+}
+
+/// The groups of the low five bits alone, the lower and the upper 16 of them.
+pub(super) fn by_five(groups: &[u8; 64]) -> [[u8; 16]; 2] {
+    let mut out = [[0; 16]; 2];
+    for (i, groups) in groups.iter().enumerate() {
+        out[i >> 4 & 1][i & 15] |= groups;
+    }
+    out
+}
+
+/// Literals by [`six`] bits of each of their first four bytes, in 8 groups for each of `N` tables.
 #[derive(Debug)]
 pub(super) struct Groups<const N: usize> {
     pub(super) tables: [Table; N],
@@ -13,7 +27,7 @@ pub(super) struct Groups<const N: usize> {
 
 impl<const N: usize> Default for Groups<N> {
     fn default() -> Self {
-        Groups { tables: [[[[0; 16]; 2]; 4]; N] }
+        Groups { tables: [[[0; 64]; 4]; N] }
     }
 }
 
@@ -28,8 +42,8 @@ impl<const N: usize> Groups<N> {
             let (table, bit) = (&mut out.tables[group / 8], 1u8 << (group % 8));
             for (place, byte) in literals.iter().flat_map(|l| l.iter().enumerate()) {
                 match byte {
-                    Some(byte) => table[place][usize::from(byte >> 4 & 1)][usize::from(byte & 15)] |= bit,
-                    None => table[place].iter_mut().flatten().for_each(|groups| *groups |= bit),
+                    Some(byte) => table[place][six(*byte)] |= bit,
+                    None => table[place].iter_mut().for_each(|groups| *groups |= bit),
                 }
             }
         }
@@ -45,12 +59,12 @@ fn partition(literals: &[[Option<u8>; 4]], groups: usize) -> Vec<&[[Option<u8>; 
     let mut best = vec![vec![(f64::INFINITY, 0); n + 1]; groups + 1];
     best[0][0].0 = 0.0;
     for begin in 0..n {
-        let mut places = [0u32; 4];
+        let mut places = [0u64; 4];
         for end in begin + 1..=n {
             for (place, byte) in places.iter_mut().zip(literals[end - 1]) {
-                *place |= byte.map_or(u32::MAX, |byte| 1 << (byte & 31));
+                *place |= byte.map_or(u64::MAX, |byte| 1 << six(byte));
             }
-            let cost: f64 = places.iter().map(|place| f64::from(place.count_ones()) / 32.0).product();
+            let cost: f64 = places.iter().map(|place| f64::from(place.count_ones()) / 64.0).product();
             for group in 0..groups {
                 let all = best[group][begin].0 + cost;
                 if all < best[group + 1][end].0 {

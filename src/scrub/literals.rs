@@ -29,7 +29,7 @@ pub(super) struct Literals {
     sixes: Box<[u64; 1024]>,
     /// Of literals that begin at a word with a letter, and of all others.
     pub(super) words: Groups<3>,
-    pub(super) anywhere: Groups<1>,
+    pub(super) anywhere: Groups<2>,
     /// By the first four folded bytes: where their entries are.
     by_four: HashMap<u32, Range<u16>, foldhash::fast::FixedState>,
     /// By the first three, where the literal has no more.

@@ -24,7 +24,17 @@ pub(super) fn like_base64(token: &[u8]) -> bool {
 /// Whether what begins so could be text in hexadecimal: a glance at its first [`RUN`] digits.
 #[inline]
 pub(super) fn like_hex(run: &[u8]) -> bool {
-    run[prefix(run)..].chunks_exact(2).take(RUN / 2).all(|pair| byte_of_hex(pair).is_some_and(readable))
+    let digits = &run[prefix(run)..];
+    let Some(head) = digits.first_chunk::<RUN>() else {
+        return digits.chunks_exact(2).all(|pair| byte_of_hex(pair).is_some_and(readable));
+    };
+    // All of them are looked at: where the first one fails can't be foreseen.
+    let mut all = true;
+    for [high, low] in head.as_chunks::<2>().0 {
+        let (high, low) = (NIBBLE[usize::from(*high)], NIBBLE[usize::from(*low)]);
+        all &= ((high | low) < 16) & readable(high << 4 | low);
+    }
+    all
 }
 
 /// Adds to `out` what a run of hexadecimal digits means, if people could read it; tells how much of the run
@@ -49,6 +59,19 @@ fn prefix(run: &[u8]) -> usize {
         _ => 0,
     }
 }
+
+/// What a hexadecimal digit stands for; 16 and more for others.
+static NIBBLE: [u8; 256] = {
+    let mut nibble = [0xF0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = (byte as u8 as char).to_digit(16) {
+            nibble[byte] = value as u8;
+        }
+        byte += 1;
+    }
+    nibble
+};
 
 #[inline]
 fn byte_of_hex(pair: &[u8]) -> Option<u8> {

@@ -310,8 +310,8 @@ impl Engine {
                     }
                 });
                 for_each(runs, |at| {
-                    let run = streams.run(i, &scratch.arena, base, at);
-                    self.run(scratch, text, base + at, run, depth, || streams.token(i, at));
+                    let run = streams.run(64 * i + at, &scratch.arena, base - 64 * i);
+                    self.run(scratch, text, base + at, run, depth, || streams.token(64 * i + at));
                 });
                 for_each(encoded, |at| {
                     let at = base + at;

@@ -18,6 +18,8 @@ pub(in crate::scrub) struct Names {
     ends: Box<[u64; 512]>,
     /// The types, as they stand in what took a value's place: `[SECRET_TOKEN]` is no key.
     kinds: HashSet<Box<[u8]>, foldhash::fast::FixedState>,
+    /// Whether some name ends in three digits.
+    numbered: bool,
 }
 
 /// Whose a name is. One rule may have it as a whole segment, another one as the last words of any key.
@@ -53,6 +55,9 @@ impl Strangers {
     /// [`Names::may_end`], from memory where it has been asked of the last six bytes before.
     #[inline(always)]
     pub fn may_end(&mut self, names: &Names, before: &[u8; 8]) -> bool {
+        if !names.numbered && ends_in_number(before) {
+            return false;
+        }
         let end = u64::from_le_bytes(*before) >> 16;
         let known = &mut self.0[Strangers::slot(end)];
         if *known == end {
@@ -64,6 +69,16 @@ impl Strangers {
         }
         names.may_end(before)
     }
+}
+
+/// Whether four digits or more stand at the end, but for a bracket or the like. Such numbers are ever new, so it
+/// would be no use to remember them.
+#[inline(always)]
+fn ends_in_number(before: &[u8; 8]) -> bool {
+    let closed = matches!(before[7], b']' | b')' | b'"' | b'\'' | b' ');
+    let last = u64::from_le_bytes(*before) >> if closed { 24 } else { 32 };
+    let x = last as u32 ^ 0x3030_3030;
+    (((x & 0x7F7F_7F7F) + 0x7676_7676) | x) & 0x8080_8080 == 0
 }
 
 /// How many letters of a name's end are looked at.
@@ -133,6 +148,7 @@ impl Default for Names {
             tails: Box::new([0; 512]),
             ends: Box::new([0; 512]),
             kinds: HashSet::default(),
+            numbered: false,
         }
     }
 }
@@ -142,6 +158,7 @@ impl Names {
         let exact = name.starts_with('=');
         let normal = normalise(name.as_bytes());
         let text = &normal.text[..normal.len];
+        self.numbered |= text.last_chunk::<3>().is_some_and(|last| last.iter().all(u8::is_ascii_digit));
         if let Some(len) = TAILS.into_iter().find(|len| text.len() >= *len as usize) {
             let tail = text.iter().fold(0, |tail, byte| tail >> 8 | u64::from(*byte) << 56);
             let slot = tail_slot(tail, len);

@@ -14,7 +14,9 @@ use crate::{
 };
 
 impl Engine {
-    /// Literals that stand in the blocks at `base`.
+    /// Literals that stand in the blocks at `base`. Not inlined, as others here: loops over many places need all
+    /// registers.
+    #[inline(never)]
     pub(super) fn literals_at(&self, scratch: &mut Scratch, streams: &mut Streams, base: usize, text: usize) {
         let places = &mut streams.hits.literals;
         let here = &scratch.arena[base..];
@@ -39,6 +41,7 @@ impl Engine {
     }
 
     /// Telling keys that end in the blocks at `base`, and their values.
+    #[inline(never)]
     pub(super) fn separators_at(
         &self,
         scratch: &mut Scratch,
@@ -47,8 +50,8 @@ impl Engine {
         text: usize,
     ) {
         let places = &mut streams.hits.separators;
-        let arena = &scratch.arena;
-        let strangers = &mut scratch.strangers;
+        let arena = &scratch.arena[..];
+        let strangers = &mut *scratch.strangers;
         places.keep(|at| {
             arena[..base + at].last_chunk().is_none_or(|before| strangers.may_end(&self.names, before))
         });

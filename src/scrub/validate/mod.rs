@@ -1,9 +1,12 @@
 //! Checks that a regular expression cannot make: digits that add up, ranges, places that are not secret.
 
+mod card;
 mod iban;
 mod national;
 mod place;
 mod secret;
+
+pub(super) use card::may_end_card;
 
 use serde::{Deserialize, Serialize};
 
@@ -152,7 +155,7 @@ impl Validator {
     /// Whether `value` passes.
     pub fn check(self, value: &[u8]) -> bool {
         match self {
-            Validator::Card => card(value),
+            Validator::Card => card::card(value),
             Validator::Ssn => ssn(value),
             Validator::Iban => iban::iban(value),
             Validator::Ipv4 => ipv4(value),
@@ -170,7 +173,7 @@ impl Validator {
             Validator::Coin => secret::coin(value),
             Validator::Numbered => value.iter().filter(|b| b.is_ascii_digit()).count() >= 3,
             Validator::Luhn => {
-                digits::<19>(value).is_some_and(|(digits, len)| luhn(digits[..len].iter().copied()))
+                digits::<19>(value).is_some_and(|(digits, len)| card::luhn(digits[..len].iter().copied()))
             }
             Validator::Aadhaar => national::aadhaar(value),
             Validator::Cuit => national::cuit(value),
@@ -286,86 +289,6 @@ fn number(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |n, d| n * 10 + u32::from(*d))
 }
 
-fn card(value: &[u8]) -> bool {
-    let Some((digits, len)) = digits::<19>(value) else { return false };
-    if len < 13 || digits[1..len].iter().all(|d| *d == digits[0]) {
-        return false;
-    }
-    let two = number(&digits[..2]);
-    let four = number(&digits[..4]);
-    let issued = match digits[0] {
-        4 => matches!(len, 16 | 19),
-        5 => (matches!(two, 51..=55) && len == 16) || (matches!(two, 50 | 56..=58) && len >= 13),
-        2 => (2221..=2720).contains(&four) && len == 16 || (2200..=2204).contains(&four) && len >= 16,
-        3 => {
-            (matches!(two, 34 | 37) && len == 15)
-                || (matches!(two, 36 | 38 | 39 | 30) && len == 14)
-                || ((3528..=3589).contains(&four) && len >= 16)
-        }
-        6 => {
-            (four == 6011 || matches!(two, 62 | 65) || (644..=649).contains(&number(&digits[..3])))
-                && len >= 16
-                || matches!(two, 60 | 63 | 67..=69) && matches!(len, 13 | 16 | 18 | 19)
-        }
-        8 => two == 81 && len >= 16,
-        _ => false,
-    };
-    issued && luhn(digits[..len].iter().copied())
-}
-
-/// Whether a card's number may end before place `at` of `text`. Cards begin and end where groups of digits
-/// do ([`Validator::torn`]); of more digits than one card has, this doesn't say no.
-pub(super) fn may_end_card(text: &[u8], at: usize) -> bool {
-    let separator = |b: u8| matches!(b, b' ' | b'-' | b'+');
-    // The number goes on behind a dot: it is none, and nothing longer begins in it.
-    if text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit) {
-        return false;
-    }
-    let mut start = at;
-    let mut digits = 0;
-    while start > 0 {
-        let byte = text[start - 1];
-        if byte.is_ascii_digit() {
-            digits += 1;
-        } else if !(separator(byte) && start > 1 && text[start - 2].is_ascii_digit()) {
-            break;
-        }
-        start -= 1;
-        if digits > 19 {
-            return !is_alone(text, at);
-        }
-    }
-    let mut rest = text[at..].iter();
-    let mut separated = false;
-    while let Some(byte) = rest.next().filter(|b| b.is_ascii_digit() || (separator(**b) && !separated)) {
-        separated = separator(*byte);
-        digits += usize::from(!separated);
-        if digits > 19 {
-            return true;
-        }
-    }
-    let number = &text[start..at];
-    let issued = |digit: u8| matches!(digit, b'2'..=b'6' | b'8');
-    let torn = |i: usize| {
-        let before = text[..start + i].last();
-        before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'+'))
-    };
-    let begins = |i: usize| (i == 0 || separator(number[i - 1])) && issued(number[i]) && !torn(i);
-    (0..number.len().saturating_sub(12)).any(|i| begins(i) && card(&number[i..]))
-}
-
-/// Whether the digits before place `at`, more than a card has, are a row without separators: every part of it
-/// is torn. Not told of very long ones.
-fn is_alone(text: &[u8], at: usize) -> bool {
-    let joins = |a: Option<&u8>, b: Option<&u8>| {
-        a.is_some_and(|a| matches!(a, b' ' | b'-' | b'+')) && b.is_some_and(u8::is_ascii_digit)
-    };
-    let run = text[..at].iter().rev().take(64).take_while(|b| b.is_ascii_digit()).count();
-    let start = at - run;
-    let behind = start.checked_sub(2).and_then(|two| text.get(two));
-    (20..64).contains(&run) && !joins(text[..start].last(), behind) && !joins(text.get(at), text.get(at + 1))
-}
-
 /// Whether the colon at `at` may be one of an IPv6 address: eight groups, or some left out (`::`). Of longer
 /// rows of colons, in which several matches may follow each other, this doesn't say no.
 pub(super) fn may_hold_ipv6(text: &[u8], at: usize) -> bool {
@@ -380,15 +303,6 @@ pub(super) fn may_hold_ipv6(text: &[u8], at: usize) -> bool {
     row.len() > 40
         || row.windows(2).any(|two| two == b"::")
         || row.iter().filter(|b| **b == b':').count() >= 6
-}
-
-/// The check digit of cards and of many countries' numbers (ISO/IEC 7812-1).
-fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
-    let add = |(i, digit): (usize, u8)| {
-        let digit = u32::from(digit) << (i & 1);
-        if digit > 9 { digit - 9 } else { digit }
-    };
-    digits.rev().enumerate().map(add).sum::<u32>().is_multiple_of(10)
 }
 
 fn ssn(value: &[u8]) -> bool {
