@@ -155,10 +155,14 @@ fn entry(row: &str) -> Result<String, String> {
     serde_json::to_string(&row).map_err(|error| error.to_string())
 }
 
-/// What an error says, with its cause, and nothing of the data: the server's details and hints may repeat values.
+/// What an error says, with its cause, and nothing of the data: the server's details and hints may repeat values, and
+/// so may its messages about them (classes 22 and 23).
 fn plain(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        Some(db) if db.code().code().starts_with("22") || db.code().code().starts_with("23") => {
+            format!("a value that the query cannot take (SQLSTATE {})", db.code().code())
+        }
+        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
         None => match std::error::Error::source(error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
