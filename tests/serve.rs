@@ -230,3 +230,47 @@ fn a_reload_with_a_failing_pack_keeps_the_old_rules() {
     gate.signal("TERM");
     assert_eq!(gate.end().0, 0);
 }
+
+/// Scenario: a tenant whose catalogue entry allows two series sends five; another sends five as well, and a reload gives
+/// the first one four. Guarantee: the limit of the catalogue holds, for that tenant alone, and the new one after it.
+#[test]
+fn a_tenants_own_series_limit_holds() {
+    let here = tempfile::tempdir().unwrap();
+    let (one, two) = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222");
+    let catalogue = |series: u32| {
+        let text = format!("[{{id: {one}, limits: {{series: {series}}}}}, {{id: {two}}}]");
+        std::fs::write(here.path().join("tenants.yaml"), text).unwrap();
+    };
+    catalogue(2);
+    let mut gate = Gate::start(here.path(), &["--set", "identity.catalogue.file=tenants.yaml"]);
+    let data = gate.address("OTLP/HTTP");
+    let metrics = gate.address("Prometheus");
+    let send = |tenant: &str| {
+        let points: Vec<String> = (0..5)
+            .map(|i| {
+                format!(r#"{{"asInt":"{i}","timeUnixNano":"1","attributes":[{{"key":"i","value":{{"stringValue":"v{i}"}}}}]}}"#)
+            })
+            .collect();
+        let body = format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"tenant_id","value":{{"stringValue":"{tenant}"}}}}]}},"scopeMetrics":[{{"metrics":[{{"name":"bed.depth","gauge":{{"dataPoints":[{}]}}}}]}}]}}]}}"#,
+            points.join(",")
+        );
+        let answer = http(&data, "POST /v1/metrics", &body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    let series = |tenant: &str| {
+        let page = http(&metrics, "GET /metrics", "");
+        let of = |line: &&str| line.starts_with("bed_depth{") && line.contains(tenant);
+        page.lines().filter(of).count()
+    };
+    send(one);
+    send(two);
+    assert_eq!((series(one), series(two)), (2, 5));
+    catalogue(4);
+    gate.signal("HUP");
+    gate.line("read again");
+    send(one);
+    assert_eq!(series(one), 4);
+    gate.signal("TERM");
+    assert_eq!(gate.end().0, 0);
+}

@@ -192,7 +192,7 @@ fn fields(
     catalogue: &Catalogue,
     settings: &Settings,
 ) -> Value {
-    let limits = catalogue.limits(tenant.id, &settings.default_limits);
+    let limits = catalogue.limits(tenant.id, settings);
     let mut limits = serde_json::to_value(limits).unwrap_or_default();
     if let Some(limits) = limits.as_object_mut() {
         limits.retain(|_, limit| !limit.is_null());

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     thread::JoinHandle,
     time::Duration,
 };
@@ -133,7 +133,14 @@ impl Gate {
         let journal = Journal::open(config.buffer.clone(), &names).map_err(|error| error.to_string())?;
         let quarantine = Quarantine::open(&config.buffer).map_err(|error| error.to_string())?;
         let rules = Arc::clone(&policy.rules);
-        let store = Arc::new(Store::new(&config.prometheus));
+        // A tenant's own limit is the policy's to say, and that changes.
+        let gate = Arc::new(OnceLock::<Weak<Shared>>::new());
+        let series = Arc::clone(&gate);
+        let store = Arc::new(Store::new(&config.prometheus).with_series_limit(move |tenant| {
+            let policy = series.get()?.upgrade()?.policy.load_full();
+            let limit = policy.catalogue.limits(tenant, &policy.config.identity).series;
+            limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        }));
         let shared = Arc::new(Shared {
             content: Arc::default(),
             policy: ArcSwap::from_pointee(policy),
@@ -144,6 +151,7 @@ impl Gate {
             quarantine,
             store: Arc::clone(&store),
         });
+        let _ = gate.set(Arc::downgrade(&shared));
         let mut detect = config.detect.clone();
         detect.findings.file = config.findings_file();
         let engine = Engine::start(&detect, &rules, &hooks(&shared)).map_err(|error| error.to_string())?;
@@ -398,7 +406,7 @@ impl DiskHealth {
 fn tell_catalogue(policy: &Policy) {
     metrics::gauge!("portcullis_catalogue_tenants").set(policy.catalogue.len() as f64);
     for tenant in policy.catalogue.iter().take(crate::limits::TENANT_LABELS) {
-        let limits = policy.catalogue.limits(tenant.id, &policy.config.identity.default_limits);
+        let limits = policy.catalogue.limits(tenant.id, &policy.config.identity);
         for (name, limit) in [
             ("items_per_second", limits.items_per_second),
             ("bytes_per_second", limits.bytes_per_second),

@@ -102,7 +102,7 @@ pub fn run(
     for part in &parts {
         let (tenant, reject, passes) = owners[part.part as usize];
         if passes || reject.is_none() {
-            let limits = policy.catalogue.limits(tenant, &policy.config.identity.default_limits);
+            let limits = policy.catalogue.limits(tenant, &policy.config.identity);
             admission.admit(tenant, limits, u64::from(part.items), part.bytes.len() as u64)?;
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Limits;
+use super::catalogue::{Isolation, Limits};
 use crate::{config::Secret, limits};
 
 /// How a tenant is established, and what becomes of items that have none.
@@ -32,7 +32,10 @@ pub struct Settings {
     #[serde(with = "crate::config::duration")]
     #[schemars(with = "String")]
     pub deleted_grace: Duration,
-    /// Limits of tenants for which the catalogue says none. Default: no limits.
+    /// Limits of tenants for which the catalogue says none, by isolation tier. They hold instead of
+    /// `default_limits`, not beside them. Default: none.
+    pub tier_limits: BTreeMap<Isolation, Limits>,
+    /// Limits of tenants for which neither the catalogue nor their tier says any. Default: no limits.
     pub default_limits: Limits,
 }
 
@@ -58,6 +61,7 @@ impl Default for Settings {
             on_mismatch: OnMismatch::default(),
             catalogue: CatalogueSettings::default(),
             deleted_grace: Duration::from_secs(3600),
+            tier_limits: BTreeMap::new(),
             default_limits: Limits::default(),
         }
     }
@@ -79,6 +83,11 @@ impl Settings {
             return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \
                         jwks_file, public_key_file, secret, secret_file, api_keys"
                 .into());
+        }
+        let named = |name: String, limits: &Limits| limits.check().map_err(|said| format!("{name}: {said}"));
+        named("identity.default_limits".into(), &self.default_limits)?;
+        for (tier, limits) in &self.tier_limits {
+            named(format!("identity.tier_limits.{}", tier.as_str()), limits)?;
         }
         self.catalogue.check()?;
         self.token.check()

@@ -16,11 +16,24 @@ use serde::{Deserialize, Serialize};
 pub use file::{CatalogueError, Entry, load, parse};
 pub use source::CatalogueSource;
 
-use super::normalise;
+use super::{Settings, normalise};
 use crate::{batch::TenantId, limits};
 
 /// How a tenant's data is kept apart in the product.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// Rows of all tenants in the same tables, kept apart by the application.
@@ -96,7 +109,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(in crate::identify) fn check(&self) -> Result<(), String> {
         for (name, rate, burst) in [
             ("items", self.items_per_second, self.items_burst),
             ("bytes", self.bytes_per_second, self.bytes_burst),
@@ -218,9 +231,11 @@ impl Catalogue {
         self.routes.iter().map(|route| &**route)
     }
 
-    /// The quotas of a tenant: its own, or those given.
-    pub fn limits<'a>(&'a self, id: TenantId, default: &'a Limits) -> &'a Limits {
-        self.get(id).and_then(|tenant| tenant.limits.as_deref()).unwrap_or(default)
+    /// The quotas of a tenant: its own, or else those of its isolation tier, or else those of all.
+    pub fn limits<'a>(&'a self, id: TenantId, settings: &'a Settings) -> &'a Limits {
+        let Some(tenant) = self.get(id) else { return &settings.default_limits };
+        let tier = || settings.tier_limits.get(&tenant.isolation);
+        tenant.limits.as_deref().or_else(tier).unwrap_or(&settings.default_limits)
     }
 
     fn add(&mut self, tenant: Tenant) -> Result<u32, String> {

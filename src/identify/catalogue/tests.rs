@@ -275,3 +275,24 @@ fn sources_that_cannot_be_used_are_refused() {
     assert!(error.contains("not a connection string") && !error.contains("hush"), "{error}");
     assert!(refuse(r#"{"postgres": {"query": "SELECT 1"}}"#).contains("postgres.url: missing"));
 }
+
+/// Scenario: limits for all, for a tier, and a tenant's own. Guarantee: the nearest hold, whole; a limit of 0 is refused
+/// wherever it stands.
+#[test]
+fn the_nearest_limits_hold() {
+    let text = "[{id: 11111111-2222-4333-8444-555555555551, isolation: database, limits: {series: 7}}, \
+                 {id: 11111111-2222-4333-8444-555555555552, isolation: database}, \
+                 {id: 11111111-2222-4333-8444-555555555553}]";
+    let catalogue = parse("t", text).unwrap();
+    let limits = |items, series| Limits { items_per_second: items, series, ..Limits::default() };
+    let mut settings = Settings { default_limits: limits(Some(10), None), ..Settings::default() };
+    settings.tier_limits.insert(Isolation::Database, limits(Some(1000), Some(99)));
+    let of =
+        |last: char| catalogue.limits(id(&format!("11111111-2222-4333-8444-55555555555{last}")), &settings);
+    assert_eq!(*of('1'), limits(None, Some(7)));
+    assert_eq!(*of('2'), limits(Some(1000), Some(99)));
+    assert_eq!((of('3'), of('4')), (&settings.default_limits, &settings.default_limits));
+    assert!(settings.check().is_ok());
+    settings.tier_limits.insert(Isolation::Rls, limits(Some(0), None));
+    assert!(settings.check().unwrap_err().starts_with("identity.tier_limits.rls: items: 0"));
+}
