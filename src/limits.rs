@@ -84,6 +84,8 @@ pub const TOKEN_KEYS_TRIED: usize = 8;
 pub const TOKEN_CACHE: usize = 16_384;
 /// Key ids remembered as not in the key set.
 pub const ABSENT_KEYS: usize = 1024;
+/// Issuers of tokens beside the main one.
+pub const ISSUERS: usize = 64;
 /// API keys in the configuration.
 pub const API_KEYS: usize = 10_000;
 /// Tenants that a token may list as allowed.

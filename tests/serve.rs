@@ -274,3 +274,38 @@ fn a_tenants_own_series_limit_holds() {
     gate.signal("TERM");
     assert_eq!(gate.end().0, 0);
 }
+
+/// Scenario: a key set in a file, a reload, and then another key set in that file. Guarantee: after the reload, too, the
+/// gate follows the file: the new key's token is taken, and the old one's is refused.
+#[test]
+fn keys_are_followed_after_a_reload() {
+    use portcullis::identify::{
+        Algorithm,
+        factory::{Signer, jwks, tenant_id},
+    };
+    let here = tempfile::tempdir().unwrap();
+    let (old, new) = (Signer::new(Algorithm::ES256, "old"), Signer::new(Algorithm::ES256, "new"));
+    let file = here.path().join("keys.json");
+    std::fs::write(&file, jwks(&[&old])).unwrap();
+    let sets = ["--set", "identity.token.jwks_file=keys.json", "--set", "identity.token.jwks_refresh=1s"];
+    let mut gate = Gate::start(here.path(), &sets);
+    let data = gate.address("OTLP/HTTP");
+    let status = |signer: &Signer| {
+        let token = signer.token(tenant_id("acme"));
+        let request = format!("POST /v1/logs HTTP/1.1\r\nauthorization: Bearer {token}\r\nx-rest:");
+        let answer = http(&data, &request, r#"{"resourceLogs":[]}"#);
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!((status(&old).as_str(), status(&new).as_str()), ("200", "401"));
+    gate.signal("HUP");
+    gate.line("read again");
+    std::fs::write(&file, jwks(&[&new])).unwrap();
+    let begin = Instant::now();
+    while status(&new) != "200" {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the new key is not taken");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(status(&old), "401");
+    gate.signal("TERM");
+    assert_eq!(gate.end().0, 0);
+}

@@ -11,7 +11,7 @@ use crate::{
         route::Router,
         settings::{Destination, Kind},
     },
-    identify::{Catalogue, Mode, Verifier},
+    identify::{Catalogue, Issuers, Mode},
     receive::tls::TlsFiles,
     scrub::{MasterKey, PackError, Scrubber},
     transform::Transforms,
@@ -126,7 +126,7 @@ impl Check<'_> {
             (http.is_some_and(|http| http.tls.is_none()), all[1]),
         ];
         for (plain, (path, address)) in plain {
-            if plain && config.identity.token.has_keys() && address.is_some_and(|a| !a.ip().is_loopback()) {
+            if plain && config.identity.has_keys() && address.is_some_and(|a| !a.ip().is_loopback()) {
                 self.warn(
                     path,
                     "tokens come over plain text here; set tls, unless something before the gate has it",
@@ -141,7 +141,7 @@ impl Check<'_> {
         self.said("identity", identity.check());
         let mut catalogue = None;
         if outside {
-            if let Err(error) = Verifier::new(&identity.token) {
+            if let Err(error) = Issuers::new(identity) {
                 self.wrong("identity.token", &error.to_string());
             }
             match super::tenants::load(&self.config.identity.catalogue, &self.config.buffer.directory) {
@@ -154,7 +154,7 @@ impl Check<'_> {
                 ))),
             }
         }
-        if identity.mode == Mode::Enforce && !identity.catalogue.is_given() && !identity.token.has_keys() {
+        if identity.mode == Mode::Enforce && !identity.catalogue.is_given() && !identity.has_keys() {
             let message = "enforced without a catalogue and without keys for tokens: any well-formed uuid is \
                            a tenant, and senders are believed";
             self.warn("identity.mode", message);

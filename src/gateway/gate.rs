@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{Method, StatusCode};
 use tokio::{
     sync::{Notify, watch},
-    task::JoinHandle as Task,
+    task::{AbortHandle, JoinHandle as Task},
     time::{Instant, interval, timeout},
 };
 
@@ -30,7 +30,7 @@ use crate::{
         prometheus::{self, Store},
         pump::{Ended, Pump},
     },
-    identify::CatalogueSource,
+    identify::{CatalogueSource, Issuers},
     policy::Policy,
     receipt,
     receive::{Receivers, listener},
@@ -51,9 +51,25 @@ struct Reload {
     source: Mutex<CatalogueSource>,
     /// Rings when a catalogue that comes from elsewhere has changed.
     bell: Arc<Notify>,
+    /// The task that keeps the keys of tokens fresh.
+    keys: Mutex<Option<AbortHandle>>,
 }
 
 impl Reload {
+    /// Keeps the keys of the policy in use fresh, and those of no other.
+    fn tend(&self) {
+        let verifier = self.shared.policy.load().verifier.clone();
+        self.attend(verifier);
+    }
+
+    fn attend(&self, verifier: Option<Arc<Issuers>>) {
+        let task = verifier.map(|verifier| tokio::spawn(verifier.run()).abort_handle());
+        let before = std::mem::replace(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner), task);
+        if let Some(before) = before {
+            before.abort();
+        }
+    }
+
     /// Compiles aside and swaps one pointer; on an error the old policy stays.
     fn now(&self) -> Result<(), String> {
         let result = self.compile().map(|policy| {
@@ -63,6 +79,7 @@ impl Reload {
                 metrics::gauge!("portcullis_config_info", "hash" => before.hash.clone()).set(0.0);
             }
             tell_catalogue(&self.shared.policy.load());
+            self.tend();
             hash
         });
         Reloaded { result: result.clone().map(Into::into) }.emit();
@@ -176,7 +193,13 @@ impl Gate {
         };
         let (door, workers) = Door::open(Arc::clone(&shared), count).map_err(|error| error.to_string())?;
         let readiness = Readiness::new();
-        let reload = Arc::new(Reload { load, shared: Arc::clone(&shared), source: Mutex::new(source), bell });
+        let reload = Arc::new(Reload {
+            load,
+            shared: Arc::clone(&shared),
+            source: Mutex::new(source),
+            bell,
+            keys: Mutex::default(),
+        });
 
         let scrapes = Arc::new(Notify::new());
         let mut tasks = Vec::new();
@@ -197,9 +220,7 @@ impl Gate {
             None => None,
         };
         let receivers = Receivers::start(&config.receivers, door).await.map_err(|error| error.to_string())?;
-        if let Some(verifier) = shared.policy.load().verifier.clone() {
-            tasks.push(tokio::spawn(verifier.run()));
-        }
+        reload.tend();
         tasks.push(tokio::spawn(tell(Arc::clone(&shared), Arc::clone(&reload), readiness.clone())));
         tasks.push(tokio::spawn(follow(Arc::clone(&reload), config.process.reload_interval)));
         readiness.ready("receivers");
@@ -273,6 +294,7 @@ impl Gate {
         }
         self.scrapes.notify_one();
         self.tasks.iter().for_each(Task::abort);
+        self.reload.attend(None);
         let shared = Arc::clone(&self.shared);
         let closed = tokio::task::spawn_blocking(move || shared.journal.close(phase));
         let closed = closed.await.unwrap_or(false);

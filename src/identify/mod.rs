@@ -28,7 +28,7 @@ pub use settings::{
     Algorithm, ApiKey, CatalogueSettings, Mode, OnMismatch, PostgresSettings, Settings, TokenSettings,
 };
 pub use stamp::stamp;
-pub use token::{Claims, TokenError, Verifier, new_api_key};
+pub use token::{Claims, Issuers, TokenError, Verifier, new_api_key};
 
 /// A time in nanoseconds since 1970 as RFC 3339 has it, in UTC and whole seconds.
 pub fn rfc3339_text(nanos: u64) -> String {

@@ -17,6 +17,9 @@ pub struct Settings {
     pub mode: Mode,
     /// Bearer tokens (JWT) and the keys that verify them. Without keys, tokens are not looked at.
     pub token: TokenSettings,
+    /// Further issuers, each with its own keys, claims and audiences: a token whose `iss` is among one's `issuer` is
+    /// verified by that one alone, every other token as `token` says. Default: none.
+    pub issuers: Vec<TokenSettings>,
     /// Request headers (gRPC metadata) that may name the tenant, in order of precedence; case does not matter.
     pub headers: Vec<String>,
     /// Attributes that may name the tenant, in order of precedence; case does not matter. All of them
@@ -45,6 +48,7 @@ impl Default for Settings {
         Settings {
             mode: Mode::default(),
             token: TokenSettings::default(),
+            issuers: Vec::new(),
             headers: own(&["x-tenant-id", "x-scope-orgid"]),
             aliases: own(&[
                 "tenant_id",
@@ -68,6 +72,36 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether there is anything to verify a token with.
+    pub fn has_keys(&self) -> bool {
+        self.token.has_keys() || !self.issuers.is_empty()
+    }
+
+    fn check_issuers(&self) -> Result<(), String> {
+        if self.issuers.len() > limits::ISSUERS {
+            return Err(format!("identity.issuers: more than {}", limits::ISSUERS));
+        }
+        for (number, issuer) in self.issuers.iter().enumerate() {
+            let place = format!("identity.issuers[{number}]");
+            if issuer.issuer.is_empty() {
+                return Err(format!("{place}.issuer: empty; expected what its tokens have as `iss`"));
+            }
+            if !issuer.has_keys() {
+                return Err(format!("{place}: no key to verify tokens with; give jwks_url or another"));
+            }
+            if issuer.required || !issuer.api_keys.is_empty() {
+                return Err(format!("{place}: required and api_keys are said once, in identity.token"));
+            }
+            let twice =
+                |name: &String| self.issuers[..number].iter().any(|other| other.issuer.contains(name));
+            if issuer.issuer.iter().any(twice) {
+                return Err(format!("{place}.issuer: another issuer has the same `iss`"));
+            }
+            issuer.check().map_err(|said| said.replacen("identity.token", &place, 1))?;
+        }
+        Ok(())
+    }
+
     /// Holds the settings against each other.
     ///
     /// # Errors
@@ -79,7 +113,8 @@ impl Settings {
         if self.aliases.len() > limits::TENANT_ALIASES {
             return Err(format!("identity.aliases: more than {} names", limits::TENANT_ALIASES));
         }
-        if self.token.required && !self.token.has_keys() {
+        self.check_issuers()?;
+        if self.token.required && !self.has_keys() {
             return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \
                         jwks_file, public_key_file, secret, secret_file, api_keys"
                 .into());

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Document},
     detect,
     export::route::{Router, Targets},
-    identify::{Catalogue, Verifier, stamp},
+    identify::{Catalogue, Issuers, stamp},
     scrub::{MasterKey, Scrubber},
     transform::Transforms,
     wire::Aliases,
@@ -27,7 +27,7 @@ pub struct Policy {
     /// The tenants that exist.
     pub catalogue: Catalogue,
     /// Verifies tokens; `None` where no key is configured.
-    pub verifier: Option<Arc<Verifier>>,
+    pub verifier: Option<Arc<Issuers>>,
     /// The attribute names that may hold a tenant, and behind them the slug's own.
     pub aliases: Aliases,
     /// How many of `aliases` declare a tenant.
@@ -76,8 +76,7 @@ impl Policy {
         let rules = detect::Rules::new(&config.detect, key).map_err(|error| mistakes.push(error));
         let router = Router::new(&config.destinations(), &config.routes, &catalogue)
             .map_err(|error| mistakes.push(error));
-        let verifier =
-            Verifier::new(&config.identity.token).map_err(|error| mistakes.push(error.to_string()));
+        let verifier = Issuers::new(&config.identity).map_err(|error| mistakes.push(error.to_string()));
         let hash = crate::config::hash(&config).map_err(|error| mistakes.push(error.to_string()));
         let (Ok(transforms), Ok(scrubber), Ok(master), Ok(rules), Ok(router), Ok(verifier), Ok(hash), true) =
             (transforms, scrubber, master, rules, router, verifier, hash, mistakes.is_empty())

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod cache;
+mod issuers;
 mod keys;
 mod remote;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use api_keys::new_api_key;
+pub use issuers::Issuers;
 pub use keys::KeyError;
 pub(super) use keys::library as algorithm;
 

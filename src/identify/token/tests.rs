@@ -408,3 +408,58 @@ fn an_api_key_stands_for_a_token() {
         assert!(error.contains(said), "{error}");
     }
 }
+
+/// Scenario: two issuers with keys, claims and audiences of their own beside the main one, one token of each, one that
+/// claims to be another's, an API key, and no token at all. Guarantee: each is verified by its own issuer alone.
+#[tokio::test]
+async fn each_issuer_verifies_its_own() {
+    let signers = ["main", "shop", "support"].map(|kid| Signer::new(Algorithm::ES256, kid));
+    let directory = tempfile::tempdir().unwrap();
+    let settings = |number: usize| {
+        let file = directory.path().join(signers[number].kid.clone());
+        std::fs::write(&file, jwks(&[&signers[number]])).unwrap();
+        TokenSettings { jwks_file: Some(file), ..TokenSettings::default() }
+    };
+    let (key, sha256) = crate::identify::new_api_key().unwrap();
+    let api_key = crate::identify::ApiKey { name: "ci".into(), sha256, ..Default::default() };
+    let issuer = |number: usize, name: &str, claim: &str| TokenSettings {
+        issuer: vec![name.into()],
+        claim: claim.into(),
+        ..settings(number)
+    };
+    let mut all = crate::identify::Settings {
+        token: TokenSettings { required: true, api_keys: vec![api_key], ..settings(0) },
+        issuers: vec![
+            issuer(1, "https://shop.example", "org"),
+            issuer(2, "https://support.example", "act.tid"),
+        ],
+        ..Default::default()
+    };
+    assert_eq!(all.check(), Ok(()));
+    let issuers = Issuers::new(&all).unwrap().unwrap();
+    let tenant = async |token: String| {
+        let claims = issuers.authenticate(Some(&format!("Bearer {token}"))).await?;
+        Ok::<_, Refusal>(claims.unwrap().tenant.clone())
+    };
+    let acme = tenant_id("acme").to_string();
+    let of = |name: &str, more: Value| {
+        let mut claims = json!({ "iss": name, "sub": "u-1", "exp": now() + 60 });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        claims
+    };
+    let shop = of("https://shop.example", json!({ "org": acme, "tid": "nobody" }));
+    assert_eq!(tenant(signers[1].sign(&shop)).await.unwrap().as_deref(), Some(&*acme));
+    let support = of("https://support.example", json!({ "act": { "tid": acme } }));
+    assert_eq!(tenant(signers[2].sign(&support)).await.unwrap().as_deref(), Some(&*acme));
+    assert_eq!(tenant(signers[0].sign(&claims(json!({})))).await.unwrap().as_deref(), Some(&*acme));
+    assert!(tenant(key).await.unwrap().is_none());
+    for (signer, claims) in [(0, &shop), (2, &shop), (1, &support), (1, &claims(json!({})))] {
+        assert!(matches!(tenant(signers[signer].sign(claims)).await, Err(Refusal::Unauthenticated(_))));
+    }
+    assert!(issuers.authenticate(None).await.is_err());
+
+    all.issuers[1].issuer = vec!["https://shop.example".into()];
+    assert!(all.check().unwrap_err().starts_with("identity.issuers[1].issuer: another"));
+    all.issuers[1] = TokenSettings { issuer: vec!["x".into()], ..TokenSettings::default() };
+    assert!(all.check().unwrap_err().starts_with("identity.issuers[1]: no key"));
+}
