@@ -14,6 +14,7 @@ mod reference;
 mod secret;
 mod settings;
 pub mod watch;
+mod whole;
 mod yaml;
 
 pub use document::{Document, Options, read_text};
@@ -23,6 +24,7 @@ pub use print::{hash, print_config, to_yaml};
 pub use reference::{reference_markdown, schema};
 pub use secret::Secret;
 pub use settings::{Config, Process};
+pub use whole::write_whole;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +9,7 @@ use std::{
 use aws_lc_rs::rand;
 
 use crate::{
-    config::{Config, Secret},
+    config::{Config, Secret, write_whole},
     scrub::{MasterKey, Salts},
 };
 
@@ -69,16 +67,8 @@ fn kept(path: &Path) -> std::io::Result<Vec<u8>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         read => return read,
     }
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
     let mut key = vec![0; BYTES];
     rand::fill(&mut key).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    // Written aside and renamed: a crash leaves no short key behind.
-    let aside = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
+    write_whole(path, &key)?;
     Ok(key)
 }

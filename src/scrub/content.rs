@@ -58,9 +58,9 @@ impl ContentFields {
 /// A field that people write in, found just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentField {
-    /// The service, if its name is a plain one.
+    /// The service.
     pub service: String,
-    /// The attribute's key, or `body`, if it is a plain one.
+    /// The attribute's key, or `body`.
     pub key: String,
 }
 
@@ -198,14 +198,10 @@ impl Watch {
 }
 
 impl Scrubber {
-    /// A field's names as they may be shown: plain and short, without personal data.
+    /// A field's names without personal data. Whoever shows them sees to it that they are plain and short.
     pub(super) fn shown(&self, field: ContentField) -> ContentField {
-        let name = |name: String| {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':');
-            let shown = name.len() <= limits::SERVICE_NAME_BYTES && name.bytes().all(plain);
-            if shown { self.scrub(&name).into_owned() } else { String::new() }
-        };
-        ContentField { service: name(field.service), key: name(field.key) }
+        let name = |name: &str| self.scrub(name).into_owned();
+        ContentField { service: name(&field.service), key: name(&field.key) }
     }
 }
 

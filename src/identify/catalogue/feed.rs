@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{postgres::Database, url::Url};
-use crate::identify::settings::CatalogueSettings;
+use crate::{config::write_whole, identify::settings::CatalogueSettings};
 
 /// The file in the data directory that holds the last catalogue that was good.
 const KEPT: &str = "catalogue.json";
@@ -187,7 +187,7 @@ impl Feed {
 
     /// Keeps a catalogue for a start at which the source is away.
     pub fn keep(&self, text: &str) {
-        if let Err(error) = write(&self.kept, text) {
+        if let Err(error) = write_whole(&self.kept, text.as_bytes()) {
             tracing::warn!(%error, file = %self.kept.display(), "the catalogue could not be kept");
         }
     }
@@ -196,18 +196,4 @@ impl Feed {
     pub fn kept_name(&self) -> String {
         self.kept.display().to_string()
     }
-}
-
-/// Writes a file aside and renames it: nobody sees half of it.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let aside = path.with_extension("new");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&aside, path)
 }
