@@ -277,7 +277,7 @@ impl Reader {
                 Ok(Stride::Passed)
             }
             Step::Record(header) => {
-                let wanted = header.sequence > self.position && matches(&header);
+                let wanted = header.is_data() && header.sequence > self.position && matches(&header);
                 let mut found = None;
                 if wanted {
                     let from = scanner.offset();

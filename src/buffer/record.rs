@@ -32,7 +32,8 @@ pub struct Header {
     pub tenant: TenantId,
     /// Which request the payload is.
     pub signal: Signal,
-    /// Why it was rejected, as a code of the quarantine; 0 in the journal.
+    /// In the quarantine: why it was rejected. In the journal: 0 for data; anything else is a mark, which no
+    /// destination is given.
     pub reason: u8,
     /// Items in the payload.
     pub items: u32,
@@ -60,6 +61,11 @@ impl Header {
             length: batch.bytes.len() as u32,
             checksum: crc32c::crc32c(&batch.bytes),
         }
+    }
+
+    /// In the journal: whether it is data for destinations, not a mark.
+    pub fn is_data(&self) -> bool {
+        self.reason == 0
     }
 
     /// Length of header and payload, in bytes.

@@ -106,7 +106,7 @@ fn scan(disk: &dyn Disk, dir: &Path, base: u64, newest: bool) -> io::Result<Opti
             Step::End => break,
             Step::Damaged { to, .. } => scanner.pass_to(to),
             Step::Record(header) => {
-                let sound = !newest || header.batch(scanner.payload(&header)?).is_some();
+                let sound = !newest || !header.is_data() || header.batch(scanner.payload(&header)?).is_some();
                 scanner.pass(&header);
                 // A sequence that was once given is never given again, sound or not.
                 segment.last = header.sequence;
