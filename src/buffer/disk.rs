@@ -26,6 +26,11 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// The system's.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Opens a file for reading and for [`DiskFile::write_at`].
+    ///
+    /// # Errors
+    /// The system's.
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Names of the files in a directory, in no order.
     ///
     /// # Errors
@@ -60,6 +65,11 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// The system's; some of the bytes may have been written.
     fn append(&self, parts: &mut [IoSlice<'_>]) -> io::Result<()>;
+    /// Writes over what is there; only for files of [`Disk::open_to_overwrite`].
+    ///
+    /// # Errors
+    /// The system's; some of the bytes may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the content durable.
     ///
     /// # Errors
@@ -139,6 +149,10 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile(OpenOptions::new().read(true).append(true).open(path)?)))
     }
 
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
@@ -193,6 +207,10 @@ impl DiskFile for RealFile {
             }
         }
         Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -34,6 +34,8 @@ struct Inode {
     synced: usize,
     /// Said to be durable after a failed sync, and perhaps not.
     lost: Vec<Range<usize>>,
+    /// Written over since the last sync: where, and what was there before.
+    over: Vec<(usize, Vec<u8>)>,
 }
 
 #[derive(Default)]
@@ -113,6 +115,12 @@ impl FaultyDisk {
         }
         world.durable_names = world.names.clone();
         for inode in &mut world.inodes {
+            // Each of these writes is there, or not.
+            for (at, before) in std::mem::take(&mut inode.over).into_iter().rev() {
+                if dice.below(2) == 0 {
+                    inode.data[at..at + before.len()].copy_from_slice(&before);
+                }
+            }
             let tail = inode.data.len() - inode.synced;
             let kept = inode.synced + dice.below(tail + 1);
             inode.data.truncate(kept);
@@ -146,7 +154,7 @@ impl FaultyDisk {
     /// Puts a content in place, durable.
     pub fn put(&self, path: &Path, data: Vec<u8>) {
         let mut world = self.world();
-        let inode = Inode { synced: data.len(), data, lost: Vec::new() };
+        let inode = Inode { synced: data.len(), data, lost: Vec::new(), over: Vec::new() };
         world.inodes.push(inode);
         let id = world.inodes.len() - 1;
         world.names.insert(path.to_owned(), id);
@@ -220,6 +228,10 @@ impl Disk for FaultyDisk {
         Ok(Arc::new(FaultyFile { disk: self.clone(), inode }))
     }
 
+    fn open_to_overwrite(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut world = self.world();
         world.whole()?;
@@ -284,6 +296,21 @@ impl DiskFile for FaultyFile {
         }
     }
 
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut world = self.disk.world();
+        let fault = world.enter()?;
+        let written = match fault {
+            None => bytes.len(),
+            Some(Fault::Short | Fault::Crash) => bytes.len() / 2,
+            Some(_) => 0,
+        };
+        let (inode, at) = (&mut world.inodes[self.inode], offset as usize);
+        let before = inode.data[at..at + written].to_vec();
+        inode.data[at..at + written].copy_from_slice(&bytes[..written]);
+        inode.over.push((at, before));
+        fault.map_or(Ok(()), |fault| Err(error(fault)))
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut world = self.disk.world();
         let fault = world.enter()?;
@@ -291,7 +318,7 @@ impl DiskFile for FaultyFile {
         match fault {
             Some(Fault::Crash) => return Err(error(Fault::Crash)),
             Some(_) => inode.lost.push(inode.synced..inode.data.len()),
-            None => {}
+            None => inode.over.clear(),
         }
         // After a failure, too, the system takes the pages for clean: a second try says OK.
         inode.synced = inode.data.len();

@@ -10,6 +10,7 @@ use std::{
 use super::{
     Error,
     disk::{Disk, Lock, RealDisk},
+    erase::{self, Erased},
     keeper,
     lanes::{Entry, Full},
     reader::Reader,
@@ -20,7 +21,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    batch::{Batch, Clean},
+    batch::{Batch, Clean, TenantId},
     limits,
     receipt::{Receipt, Refusal},
 };
@@ -75,6 +76,31 @@ impl Journal {
     /// The name was not given to [`Journal::open`], or its reader exists already.
     pub fn reader(&self, name: &str) -> Result<Reader, Error> {
         reader(&self.0.shared, name)
+    }
+
+    /// Waits until nothing of a tenant is on its way to the disk; no more than `deadline`. Says whether that is so.
+    /// Blocks.
+    pub fn settle(&self, tenant: TenantId, deadline: Duration) -> bool {
+        erase::settle(&self.0.shared, tenant, deadline)
+    }
+
+    /// Destroys all that is kept of a tenant, in place: whoever reads the files afterwards finds zeros, and no
+    /// destination is given it any more. What was cut short by a crash is finished by the next call. Blocks.
+    ///
+    /// # Errors
+    /// The disk's, or more of it is coming in all the time; some may be destroyed.
+    pub fn erase(&self, tenant: TenantId) -> io::Result<Erased> {
+        erase::erase(&self.0.shared, tenant)
+    }
+
+    /// The last durable sequence; 0 where there never was one.
+    pub fn last_sequence(&self) -> u64 {
+        self.0.shared.lock().last()
+    }
+
+    /// Bytes that a tenant has on the disk.
+    pub fn tenant_bytes(&self, tenant: TenantId) -> u64 {
+        self.0.shared.lock().tenants.get(&tenant).copied().unwrap_or(0)
     }
 
     /// Numbers for metrics and people.

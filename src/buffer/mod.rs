@@ -11,6 +11,7 @@ pub mod disk;
 pub mod quarantine;
 
 mod cursor;
+mod erase;
 mod journal;
 mod keeper;
 mod lanes;
@@ -29,6 +30,7 @@ mod tests;
 
 use std::{fmt, io, path::Path};
 
+pub use erase::Erased;
 pub use journal::Journal;
 pub use reader::{Reader, Record};
 pub use record::Header;

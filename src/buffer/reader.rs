@@ -282,7 +282,7 @@ impl Reader {
                 if wanted {
                     let from = scanner.offset();
                     found = header.batch(scanner.payload(&header)?);
-                    if found.is_none() {
+                    if found.is_none() && !erased_since(scanner, limit)? {
                         let to = from + header.record_bytes();
                         self.shared.damaged(base, from, |max| scanner.raw(from, to, max));
                     }
@@ -329,6 +329,12 @@ impl Reader {
     fn pause(&self) -> Duration {
         Duration::from_millis(10 << self.attempts.min(7))
     }
+}
+
+/// Whether the record at this place became a mark since its header was read.
+fn erased_since(scanner: &mut Scanner, limit: u64) -> io::Result<bool> {
+    scanner.look_again();
+    Ok(matches!(scanner.peek(limit)?, Step::Record(header) if !header.is_data()))
 }
 
 enum Stride {

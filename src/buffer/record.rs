@@ -23,6 +23,12 @@ pub const HEADER_BYTES: usize = 64;
 /// What a header begins with.
 pub const MAGIC: [u8; 4] = *b"PCR1";
 
+/// The reason of a mark: a record whose data is being destroyed. The tenant still stands in it, so that whoever
+/// goes on after a crash finds it.
+pub const ERASING: u8 = 254;
+/// The reason of a mark: a record that was destroyed. It tells of nothing but its length.
+pub const ERASED: u8 = 255;
+
 /// What is known of a record without its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {

@@ -181,6 +181,11 @@ impl Scanner {
         Ok(Step::Damaged { from, to: limit })
     }
 
+    /// Forgets what was read ahead: the file may have changed.
+    pub fn look_again(&mut self) {
+        self.window.clear();
+    }
+
     /// The payload of the record at this place.
     ///
     /// # Errors

@@ -9,7 +9,13 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{disk::Disk, lanes::Lanes, record::Header, segment::HEAD_BYTES, settings::Settings};
+use super::{
+    disk::Disk,
+    lanes::Lanes,
+    record::{ERASED, Header},
+    segment::HEAD_BYTES,
+    settings::Settings,
+};
 use crate::{batch::TenantId, limits};
 
 /// One segment, as far as it may be read.
@@ -47,7 +53,14 @@ impl Segment {
         if self.first_time == 0 {
             self.first_time = header.time_unix_nano;
         }
-        *self.tenants.entry(header.tenant).or_default() += header.record_bytes();
+        if header.reason != ERASED {
+            *self.tenants.entry(header.tenant).or_default() += header.record_bytes();
+        }
+    }
+
+    /// What a tenant had in it is destroyed. Returns how much that was, in bytes.
+    pub fn erased(&mut self, tenant: TenantId) -> u64 {
+        self.tenants.remove(&tenant).unwrap_or(0)
     }
 }
 
@@ -108,14 +121,26 @@ impl State {
         let Some(segment) = self.segments.remove(&base) else { return };
         self.disk_bytes = self.disk_bytes.saturating_sub(segment.disk_bytes);
         for (tenant, bytes) in segment.tenants {
-            if let Some(held) = self.tenants.get_mut(&tenant) {
-                *held = held.saturating_sub(bytes);
-                if *held == 0 {
-                    self.tenants.remove(&tenant);
-                }
-            }
+            self.give_back(tenant, bytes);
         }
         self.damaged.retain(|(of, _)| *of != base);
+    }
+
+    /// A tenant holds this much less.
+    pub fn give_back(&mut self, tenant: TenantId, bytes: u64) {
+        if let Some(held) = self.tenants.get_mut(&tenant) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                self.tenants.remove(&tenant);
+            }
+        }
+    }
+
+    /// The last durable sequence.
+    pub fn last(&self) -> u64 {
+        let written = self.segments.values().map(|segment| segment.last).max().unwrap_or(0);
+        // A journal that was read to its end has no segment.
+        self.readers.values().map(|reader| reader.done).max().unwrap_or(0).max(written)
     }
 
     /// The sequence up to which all readers are durably done.
@@ -231,7 +256,7 @@ impl Shared {
                 .iter()
                 .map(|(name, reader)| {
                     let (unread_bytes, oldest_unix_nano) = state.unread(reader);
-                    ReaderStats { name: name.clone(), unread_bytes, oldest_unix_nano }
+                    ReaderStats { name: name.clone(), unread_bytes, oldest_unix_nano, done: reader.durable }
                 })
                 .collect(),
         }
@@ -279,4 +304,6 @@ pub struct ReaderStats {
     /// When the oldest record it is not done with was accepted, in unix nanoseconds; to within one
     /// segment.
     pub oldest_unix_nano: Option<u64>,
+    /// It is done, durably, with everything up to this sequence.
+    pub done: u64,
 }

@@ -1,6 +1,7 @@
 //! The journal against a model, on a disk that fails at every call, and on the real one.
 
 mod damage;
+mod erase;
 mod model;
 mod real;
 mod sweep;
@@ -31,7 +32,8 @@ use crate::{
 };
 
 fn tenant(n: usize) -> TenantId {
-    TenantId(Uuid::from_u128(n as u128 + 1))
+    // No run of zeros, that could stand anywhere.
+    TenantId(Uuid::from_u128(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C834 ^ n as u128))
 }
 
 /// A batch that can be told from all others by its bytes.
