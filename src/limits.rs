@@ -194,6 +194,10 @@ pub const LANES: usize = 16_384;
 pub const LANE_QUANTUM_BYTES: usize = MIB / 4;
 /// Space held back so that a full disk can still be drained, in bytes.
 pub const DISK_RESERVE_BYTES: usize = MIB;
+/// Tenants that move at once.
+pub const MOVES: usize = 1024;
+/// Tenants whose data is held at once; each has a journal of its own.
+pub const HELD_TENANTS: usize = 32;
 /// Records handed to one reader and not yet committed.
 pub const OUTSTANDING_RECORDS: usize = 65_536;
 /// Damaged records kept aside for a person to look at, in bytes.

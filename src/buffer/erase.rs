@@ -21,7 +21,7 @@ use crate::batch::TenantId;
 
 /// How long what is on its way to the disk may take to get there.
 const SETTLE: Duration = Duration::from_secs(10);
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What was destroyed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,14 +38,22 @@ pub struct Erased {
 pub(super) fn settle(shared: &Shared, tenant: TenantId, deadline: Duration) -> bool {
     let until = super::deadline(deadline);
     let mut state = shared.lock();
-    while state.lanes.bytes_of(tenant) > 0 || state.writing {
+    // Nothing in the lanes, and then the group that is being written, not one behind it.
+    let mut group = None;
+    loop {
+        let waits = state.lanes.bytes_of(tenant) > 0;
+        if !waits && (!state.writing || state.groups > *group.get_or_insert(state.groups)) {
+            return true;
+        }
+        if waits {
+            group = None;
+        }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return false;
         }
         state = shared.progress.wait_timeout(state, left).map_or_else(|e| e.into_inner().0, |r| r.0);
     }
-    true
 }
 
 /// See [`Journal::erase`](super::Journal::erase).

@@ -48,6 +48,7 @@ pub fn recover(disk: &Arc<dyn Disk>, settings: &Settings, readers: &[String]) ->
         readers: BTreeMap::new(),
         pressure: false,
         writing: false,
+        groups: 0,
         draining: false,
         stop: false,
         stopped: false,

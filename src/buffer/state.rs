@@ -99,6 +99,8 @@ pub struct State {
     pub pressure: bool,
     /// The writer holds a group that is not durable yet.
     pub writing: bool,
+    /// Groups that it has written, or failed to.
+    pub groups: u64,
     /// Nothing more is taken in.
     pub draining: bool,
     /// The writer shall end.

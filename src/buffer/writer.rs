@@ -91,7 +91,11 @@ impl Writer {
             return false;
         }
         self.write(group);
-        self.shared.lock().writing = false;
+        {
+            let mut state = self.shared.lock();
+            state.writing = false;
+            state.groups += 1;
+        }
         self.shared.wake_readers();
         true
     }

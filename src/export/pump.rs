@@ -34,11 +34,11 @@ pub struct Record {
 
 /// Where records come from: a reader of the journal.
 pub trait Records: Send {
-    /// The next record whose signal and tenant are wanted; others count as done. `None` when nothing
+    /// The next record whose sequence, signal and tenant are wanted; others count as done. `None` when nothing
     /// comes any more. Dropping the future must lose nothing.
     fn next(
         &mut self,
-        wanted: &(dyn Fn(Signal, TenantId) -> bool + Send + Sync),
+        wanted: &(dyn Fn(u64, Signal, TenantId) -> bool + Send + Sync),
     ) -> impl Future<Output = Option<Record>> + Send;
     /// A record is done with, in whatever order.
     fn done(&mut self, sequence: u64);
@@ -46,8 +46,8 @@ pub trait Records: Send {
 
 /// What the pump asks of the rest of the gate.
 pub trait Surroundings: Send + Sync + 'static {
-    /// Whether the routes lead a tenant's data to this destination.
-    fn wanted(&self, signal: Signal, tenant: TenantId) -> bool;
+    /// Whether the routes lead the record of a tenant at this place of the journal to this destination.
+    fn wanted(&self, sequence: u64, signal: Signal, tenant: TenantId) -> bool;
     /// The tenant's slug.
     fn slug(&self, tenant: TenantId) -> Option<String>;
     /// The tenant as a metric label, bounded.
@@ -181,7 +181,7 @@ impl<S: Surroundings> Pump<S> {
         let mut pending = Pending::default();
         let mut tasks: JoinSet<Done> = JoinSet::new();
         let surroundings = Arc::clone(&self.surroundings);
-        let wanted = move |signal, tenant| surroundings.wanted(signal, tenant);
+        let wanted = move |sequence, signal, tenant| surroundings.wanted(sequence, signal, tenant);
         loop {
             self.start(&mut tasks, &mut pending);
             let due = pending.due();

@@ -43,9 +43,12 @@ impl Queue {
 }
 
 impl Records for Queue {
-    async fn next(&mut self, wanted: &(dyn Fn(Signal, TenantId) -> bool + Send + Sync)) -> Option<Record> {
+    async fn next(
+        &mut self,
+        wanted: &(dyn Fn(u64, Signal, TenantId) -> bool + Send + Sync),
+    ) -> Option<Record> {
         while let Some(record) = self.records.pop_front() {
-            if wanted(record.batch.signal, record.batch.tenant) {
+            if wanted(record.sequence, record.batch.signal, record.batch.tenant) {
                 return Some(record);
             }
             self.done(record.sequence);
@@ -67,7 +70,7 @@ struct Gate {
 }
 
 impl Surroundings for Gate {
-    fn wanted(&self, _: Signal, tenant: TenantId) -> bool {
+    fn wanted(&self, _: u64, _: Signal, tenant: TenantId) -> bool {
         tenant != tenant_id("elsewhere")
     }
 

@@ -45,6 +45,13 @@ impl Targets {
     }
 }
 
+impl FromIterator<usize> for Targets {
+    fn from_iter<I: IntoIterator<Item = usize>>(places: I) -> Self {
+        let within = places.into_iter().filter(|place| *place < limits::DESTINATIONS);
+        within.fold(Targets::default(), |targets, place| targets.with(place as u8))
+    }
+}
+
 #[derive(Debug)]
 struct Compiled {
     tenants: HashSet<TenantId>,

@@ -17,6 +17,8 @@ use tokio::{
 
 use super::{
     Budget,
+    holds::Holds,
+    moves::Moves,
     way_out::{Around, FromJournal},
     workers::{Door, Shared, now},
 };
@@ -32,7 +34,6 @@ use crate::{
     },
     identify::{CatalogueSource, Issuers},
     policy::Policy,
-    receipt,
     receive::{Receivers, listener},
     scrub,
     telemetry::{
@@ -148,6 +149,8 @@ impl Gate {
         let destinations = config.destinations();
         let names: Vec<String> = destinations.iter().map(|destination| destination.name.clone()).collect();
         let journal = Journal::open(config.buffer.clone(), &names).map_err(|error| error.to_string())?;
+        let holds = Arc::<Holds>::default();
+        let moves = Moves::open(&config.buffer, names, journal.clone(), Arc::clone(&holds))?;
         let quarantine = Quarantine::open(&config.buffer).map_err(|error| error.to_string())?;
         let rules = Arc::clone(&policy.rules);
         // A tenant's own limit is the policy's to say, and that changes.
@@ -165,6 +168,8 @@ impl Gate {
             admission: Default::default(),
             engine: ArcSwapOption::empty(),
             journal,
+            holds,
+            moves,
             quarantine,
             store: Arc::clone(&store),
         });
@@ -174,6 +179,7 @@ impl Gate {
         let engine = Engine::start(&detect, &rules, &hooks(&shared)).map_err(|error| error.to_string())?;
         shared.engine.store(Some(Arc::new(engine)));
 
+        shared.moves.go_on().await;
         let (stop_pumps, stop) = watch::channel(None);
         let mut pumps = Vec::new();
         for (place, destination) in destinations.iter().enumerate() {
@@ -322,7 +328,7 @@ fn hooks(shared: &Arc<Shared>) -> Hooks {
             let mut tally = scrub::Tally::default();
             // The file has the finding already; a full journal costs its copy among the logs alone.
             if let Ok(batch) = policy.scrubber.scrub_batch(&mut scratch, raw, &policy.master, &mut tally) {
-                shared.journal.append(batch, policy.epoch, receipt::pair().0);
+                let _ = shared.holds.try_append(&shared.journal, &batch, policy.epoch);
             }
         }),
         tenant_label: Arc::new(|tenant| tenant_label(tenant).to_string()),

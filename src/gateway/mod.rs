@@ -1,6 +1,8 @@
 //! The path of one request, from its bytes to the answer its client gets.
 
 pub mod gate;
+mod holds;
+pub mod moves;
 pub mod path;
 mod way_out;
 mod workers;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::workers::Shared;
 use crate::{
     batch::{Signal, TenantId},
-    buffer::{Reader, quarantine::Reason},
+    buffer::{Header, Reader, quarantine::Reason},
     export::{
         otlp::deliver::Refused,
         pump::{Record, Records, Surroundings},
@@ -20,8 +20,12 @@ const QUARANTINE_RETRY: Duration = Duration::from_secs(1);
 pub struct FromJournal(pub Reader);
 
 impl Records for FromJournal {
-    async fn next(&mut self, wanted: &(dyn Fn(Signal, TenantId) -> bool + Send + Sync)) -> Option<Record> {
-        let record = self.0.recv_matching(|header| wanted(header.signal, header.tenant)).await?;
+    async fn next(
+        &mut self,
+        wanted: &(dyn Fn(u64, Signal, TenantId) -> bool + Send + Sync),
+    ) -> Option<Record> {
+        let matches = |header: &Header| wanted(header.sequence, header.signal, header.tenant);
+        let record = self.0.recv_matching(matches).await?;
         Some(Record { sequence: record.sequence, batch: record.batch })
     }
 
@@ -39,8 +43,8 @@ pub struct Around {
 }
 
 impl Surroundings for Around {
-    fn wanted(&self, signal: Signal, tenant: TenantId) -> bool {
-        self.shared.policy.load().targets(signal, tenant).has(self.place)
+    fn wanted(&self, sequence: u64, signal: Signal, tenant: TenantId) -> bool {
+        self.shared.targets(sequence, signal, tenant).has(self.place)
     }
 
     fn slug(&self, tenant: TenantId) -> Option<String> {

@@ -13,17 +13,19 @@ use tokio::sync::oneshot;
 
 use super::{
     Answer, Budget, Intake, Permit, Submission,
+    holds::Holds,
+    moves::Moves,
     path::{self, Part, Processed},
 };
 use crate::{
     batch::{Signal, TenantId},
     buffer::{Journal, quarantine::Quarantine},
     detect::{Engine, Finding},
-    export::prometheus::Store,
+    export::{prometheus::Store, route::Targets},
     identify::{Admission, Claims},
     limits,
     policy::Policy,
-    receipt::{self, Accepted, Outcome, Refusal},
+    receipt::{Accepted, Outcome, Refusal},
     scrub,
     telemetry::events::{
         BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived, ItemsRejected,
@@ -43,12 +45,24 @@ pub struct Shared {
     pub engine: arc_swap::ArcSwapOption<Engine>,
     /// The journal.
     pub journal: Journal,
+    /// The tenants that are held on the way to it.
+    pub holds: Arc<Holds>,
+    /// The tenants that move.
+    pub moves: Arc<Moves>,
     /// What was rejected.
     pub quarantine: Quarantine,
     /// The fields that people write in.
     pub content: Arc<scrub::ContentFields>,
     /// The scrape endpoint's series.
     pub store: Arc<Store>,
+}
+
+impl Shared {
+    /// The destinations of a tenant's record at a place of the journal.
+    pub fn targets(&self, sequence: u64, signal: Signal, tenant: TenantId) -> Targets {
+        let moving = self.moves.targets(sequence, signal, tenant);
+        moving.unwrap_or_else(|| self.policy.load().targets(signal, tenant))
+    }
 }
 
 struct Job {
@@ -146,17 +160,14 @@ impl Intake for Door {
 /// Makes the parts durable, counts, and says what the client is told.
 async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done: Processed) -> Outcome {
     told(shared, std::mem::take(&mut done.content)).await;
-    let tickets: Vec<_> = done
-        .accepted
-        .iter()
-        .map(|part| {
-            (part.batch.items > 0).then(|| {
-                let (receipt, ticket) = receipt::pair();
-                shared.journal.append(part.batch.clone(), policy.epoch, receipt);
-                ticket
-            })
-        })
-        .collect();
+    let mut tickets = Vec::with_capacity(done.accepted.len());
+    for part in &done.accepted {
+        let batch = (part.batch.items > 0).then(|| part.batch.clone());
+        tickets.push(match batch {
+            Some(batch) => Some(shared.holds.append(&shared.journal, batch, policy.epoch).await),
+            None => None,
+        });
+    }
     let mut refused = None;
     for (part, ticket) in done.accepted.iter().zip(tickets) {
         match ticket {
