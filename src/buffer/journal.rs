@@ -199,10 +199,13 @@ pub(super) fn prepare(
     let root = &settings.directory;
     disk.create_dir(root).map_err(|e| Error::io("make the directory", root, e))?;
     let lock = disk.lock(&root.join("lock"), false).map_err(|e| match e.kind() {
-        io::ErrorKind::WouldBlock => Error::new(format!(
-            "another gate is running on {}; stop it, or give this one its own buffer.directory",
-            root.display()
-        )),
+        io::ErrorKind::WouldBlock => Error {
+            message: format!(
+                "another gate is running on {}; stop it, or give this one its own buffer.directory",
+                root.display()
+            ),
+            source: Some(e),
+        },
         _ => Error::io("lock", root, e),
     })?;
     let (state, next) = recover(&disk, &settings, readers)?;

@@ -49,6 +49,11 @@ impl Error {
         Error { message: message.into(), source: None }
     }
 
+    /// Whether another process has the directory.
+    pub fn is_taken(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::WouldBlock)
+    }
+
     fn io(tried: &str, path: &Path, source: io::Error) -> Self {
         let hint = match source.kind() {
             io::ErrorKind::PermissionDenied => "; the directory must be writable by the user of the gate",

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use crate::{
+    admin::tokens::Tokens,
     config::{Config, ConfigError, Document, Environment, Place, Secret},
     detect,
     export::{
@@ -50,6 +51,7 @@ pub fn check(
         check.said("routes", Router::new(&config.destinations(), &config.routes, &catalogue).map(drop));
     }
     check.telemetry();
+    check.said("admin.api", Tokens::new(&config.admin.api).map(drop));
     if check.errors.is_empty() { Ok(check.warnings) } else { Err(check.errors) }
 }
 
@@ -107,11 +109,12 @@ impl Check<'_> {
     fn addresses(&mut self) {
         let config = self.config;
         let (grpc, http) = (config.receivers.grpc.as_ref(), config.receivers.http.as_ref());
-        let all: [(&str, Option<SocketAddr>); 4] = [
+        let all: [(&str, Option<SocketAddr>); 5] = [
             ("receivers.grpc.endpoint", grpc.map(|grpc| grpc.endpoint)),
             ("receivers.http.endpoint", http.map(|http| http.endpoint)),
             ("prometheus.endpoint", Some(config.prometheus.endpoint)),
             ("admin.endpoint", config.admin.endpoint),
+            ("admin.api.endpoint", config.admin.api.endpoint),
         ];
         for (at, (path, address)) in all.iter().enumerate() {
             let clash = all[..at]

@@ -4,6 +4,7 @@
 //! and secrets are in no message.
 
 pub mod api_key;
+mod ask;
 pub mod bench;
 pub mod check;
 pub mod config;
@@ -70,7 +71,7 @@ enum Verb {
     /// What was rejected: list it, send it again, remove it
     #[command(subcommand)]
     Quarantine(quarantine::Verb),
-    /// The tenants that exist: list them, show one, check the catalogue
+    /// The tenants that exist: list them, show one, move or purge one, check the catalogue
     #[command(subcommand)]
     Tenants(tenants::Verb),
     /// Make an API key for a sender that has no tokens

@@ -122,6 +122,7 @@ fn announce(gate: &Gate, format: LogFormat) {
         ("OTLP/HTTP, NDJSON", gate.http_address(), ""),
         ("Prometheus", gate.metrics_address(), "/metrics"),
         ("health", gate.admin_address(), "/readyz"),
+        ("admin API", gate.api_address(), "/v1/openapi.json"),
     ];
     for (what, address, path) in all {
         let Some(address) = address else { continue };

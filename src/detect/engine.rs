@@ -120,6 +120,14 @@ impl Engine {
         self.teller.tell(finding);
     }
 
+    /// Takes the findings of a tenant, and those that name it, out of the file. Returns how many.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn forget(&self, tenant: TenantId) -> std::io::Result<u64> {
+        self.teller.file.lock().unwrap_or_else(PoisonError::into_inner).forget(tenant)
+    }
+
     /// Lets the shards finish what is queued, tell what waits, and end. The file is complete then.
     pub fn stop(mut self) {
         self.senders.clear();

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{FindingsFile, finding::Finding};
+use crate::{batch::TenantId, config::write_whole};
 
 /// An open findings file. When the next line would make it larger than `max_bytes` it is renamed
 /// to `<file>.1`, over the one before: at most twice `max_bytes` are on the disk.
@@ -41,6 +42,28 @@ impl FindingsLog {
         file.write_all(line.as_bytes())?;
         self.file = Some((file, length + line.len() as u64));
         Ok(())
+    }
+
+    /// Takes the findings of a tenant out, and those that name it. Returns how many.
+    ///
+    /// # Errors
+    /// A file cannot be read or written; the next call tries anew.
+    pub fn forget(&mut self, tenant: TenantId) -> io::Result<u64> {
+        self.file = None;
+        let id = tenant.to_string();
+        let mut gone = 0;
+        for path in [self.rotated(), self.settings.file.clone()] {
+            let text = match fs::read_to_string(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                text => text?,
+            };
+            let kept: String = text.split_inclusive('\n').filter(|line| !line.contains(&id)).collect();
+            if kept.len() < text.len() {
+                gone += text.lines().filter(|line| line.contains(&id)).count() as u64;
+                write_whole(&path, kept.as_bytes())?;
+            }
+        }
+        Ok(gone)
     }
 
     fn open(&self) -> io::Result<(File, u64)> {

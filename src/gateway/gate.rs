@@ -16,14 +16,15 @@ use tokio::{
 };
 
 use super::{
-    Budget,
+    Budget, api,
+    control::{Control, end_series},
     holds::Holds,
     moves::Moves,
     way_out::{Around, FromJournal},
     workers::{Door, Shared, now},
 };
 use crate::{
-    admin::{self, Answer, Ask, Readiness},
+    admin::{self, Answer, Ask, Readiness, tokens::Tokens},
     batch::{Batch, Signal},
     buffer::{Journal, quarantine::Quarantine},
     config::{Config, ConfigErrors, Document},
@@ -46,7 +47,7 @@ use crate::{
 pub type Load = Arc<dyn Fn() -> Result<Document, ConfigErrors> + Send + Sync>;
 
 /// What a reload needs.
-struct Reload {
+pub(super) struct Reload {
     load: Load,
     shared: Arc<Shared>,
     source: Mutex<CatalogueSource>,
@@ -72,7 +73,7 @@ impl Reload {
     }
 
     /// Compiles aside and swaps one pointer; on an error the old policy stays.
-    fn now(&self) -> Result<(), String> {
+    pub(super) fn now(&self) -> Result<(), String> {
         let result = self.compile().map(|policy| {
             let hash = policy.hash.clone();
             let before = self.shared.policy.swap(Arc::new(policy));
@@ -81,6 +82,7 @@ impl Reload {
             }
             tell_catalogue(&self.shared.policy.load());
             self.tend();
+            end_series(&self.shared);
             hash
         });
         Reloaded { result: result.clone().map(Into::into) }.emit();
@@ -117,6 +119,7 @@ pub struct Gate {
     readiness: Readiness,
     receivers: Receivers,
     admin: Option<listener::Server>,
+    api: Option<listener::Server>,
     metrics: Option<SocketAddr>,
     scrapes: Arc<Notify>,
     workers: Vec<JoinHandle<()>>,
@@ -225,9 +228,20 @@ impl Gate {
             }
             None => None,
         };
+        let control = Arc::new(Control { shared: Arc::clone(&shared), reload: Arc::clone(&reload) });
+        let tokens = Arc::new(Tokens::new(&config.admin.api)?);
+        let api = match config.admin.api.endpoint {
+            Some(endpoint) => {
+                let socket = bind("admin.api", endpoint).await?;
+                let handler = api::handler(Arc::clone(&control), tokens);
+                Some(admin::serve_http(socket, handler).map_err(|error| error.to_string())?)
+            }
+            None => None,
+        };
         let receivers = Receivers::start(&config.receivers, door).await.map_err(|error| error.to_string())?;
         reload.tend();
         tasks.push(tokio::spawn(tell(Arc::clone(&shared), Arc::clone(&reload), readiness.clone())));
+        tasks.push(tokio::spawn(control.end_of_life()));
         tasks.push(tokio::spawn(follow(Arc::clone(&reload), config.process.reload_interval)));
         readiness.ready("receivers");
         Ok(Gate {
@@ -236,6 +250,7 @@ impl Gate {
             readiness,
             receivers,
             admin,
+            api,
             metrics,
             scrapes,
             workers,
@@ -263,6 +278,11 @@ impl Gate {
     /// Where `/livez`, `/readyz` and `/-/reload` are served.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(listener::Server::address)
+    }
+
+    /// Where the admin API is served.
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        self.api.as_ref().map(listener::Server::address)
     }
 
     /// Reads the configuration again and swaps the policy; on an error the old one stays.
@@ -304,7 +324,7 @@ impl Gate {
         let shared = Arc::clone(&self.shared);
         let closed = tokio::task::spawn_blocking(move || shared.journal.close(phase));
         let closed = closed.await.unwrap_or(false);
-        if let Some(admin) = self.admin {
+        for admin in self.admin.into_iter().chain(self.api) {
             admin.shutdown(Duration::from_secs(1)).await;
         }
         answered && drained && closed

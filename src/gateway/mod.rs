@@ -1,9 +1,12 @@
 //! The path of one request, from its bytes to the answer its client gets.
 
+mod api;
+mod control;
 pub mod gate;
 mod holds;
 pub mod moves;
 pub mod path;
+pub mod purge;
 mod way_out;
 mod workers;
 

@@ -35,6 +35,11 @@ pub struct Settings {
     #[serde(with = "crate::config::duration")]
     #[schemars(with = "String")]
     pub deleted_grace: Duration,
+    /// How long after `deleted_at` everything that is kept of a deleted tenant is destroyed, as by `portcullis tenants
+    /// purge`; `0s`: never by itself. Default: `0s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub purge_after: Duration,
     /// Limits of tenants for which the catalogue says none, by isolation tier. They hold instead of
     /// `default_limits`, not beside them. Default: none.
     pub tier_limits: BTreeMap<Isolation, Limits>,
@@ -65,6 +70,7 @@ impl Default for Settings {
             on_mismatch: OnMismatch::default(),
             catalogue: CatalogueSettings::default(),
             deleted_grace: Duration::from_secs(3600),
+            purge_after: Duration::ZERO,
             tier_limits: BTreeMap::new(),
             default_limits: Limits::default(),
         }
@@ -114,6 +120,9 @@ impl Settings {
             return Err(format!("identity.aliases: more than {} names", limits::TENANT_ALIASES));
         }
         self.check_issuers()?;
+        if !self.purge_after.is_zero() && self.purge_after < self.deleted_grace {
+            return Err("identity.purge_after: less than deleted_grace; late data would come after it".into());
+        }
         if self.token.required && !self.has_keys() {
             return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \
                         jwks_file, public_key_file, secret, secret_file, api_keys"

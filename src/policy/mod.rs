@@ -62,6 +62,7 @@ impl Policy {
         let mut check = |result: Result<(), String>| mistakes.extend(result.err());
         check(config.identity.check());
         check(config.receivers.validate());
+        check(crate::admin::tokens::Tokens::new(&config.admin.api).map(drop));
         check(config.buffer.validate().map_err(|errors| errors.join("\n")));
         config.destinations().iter().for_each(|destination| check(destination.check()));
         let names = config.identity.aliases.iter().map(String::as_str);

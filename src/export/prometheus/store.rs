@@ -196,6 +196,11 @@ impl Store {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// The tenants that have series.
+    pub fn tenant_ids(&self) -> Vec<TenantId> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Forgets a tenant: its series are gone from the next scrape on.
     pub fn remove_tenant(&self, id: TenantId) {
         let gone = self.tenants.write().unwrap_or_else(PoisonError::into_inner).remove(&id);

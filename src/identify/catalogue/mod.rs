@@ -3,6 +3,7 @@
 mod feed;
 mod file;
 mod postgres;
+pub mod shown;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
 pub use file::{CatalogueError, Entry, load, parse};
+pub use shown::shown;
 pub use source::CatalogueSource;
 
 use super::{Settings, normalise};

@@ -1,7 +1,9 @@
-//! `tenants`: the catalogue as the gate would take it.
+//! `tenants`: the catalogue as the gate would take it, and what is done with one tenant.
+
+mod moving;
+mod purge;
 
 use std::{
-    collections::BTreeMap,
     fmt::Write,
     path::{Path, PathBuf},
 };
@@ -10,11 +12,10 @@ use serde_json::{Value, json};
 
 use super::{Code, Failure, config::ConfigArgs, show};
 use crate::{
-    batch::TenantId,
     config::{Config, Environment},
     identify::{
-        Catalogue, CatalogueError, CatalogueSettings, CatalogueSource, Settings, State, Tenant, normalise,
-        rfc3339_text,
+        Catalogue, CatalogueError, CatalogueSettings, CatalogueSource, Settings, State, Tenant,
+        catalogue::shown, normalise,
     },
     scrub::nearest,
 };
@@ -28,6 +29,13 @@ pub enum Verb {
     Show(ShowArgs),
     /// Whether a catalogue can be used, and what is odd about it
     Check(CheckArgs),
+    /// Take one from a destination to another, step by step, while it sends
+    #[command(subcommand)]
+    Move(moving::Verb),
+    /// Destroy all that is kept of one that is deleted, with a signed record
+    Purge(purge::PurgeArgs),
+    /// Whether a record of a purge is the gate's own
+    Verify(purge::VerifyArgs),
 }
 
 /// The options of `portcullis tenants list`.
@@ -78,7 +86,15 @@ pub fn run(verb: &Verb) -> Result<Code, Failure> {
         Verb::List(args) => list(args),
         Verb::Show(args) => one(args),
         Verb::Check(args) => check(args),
+        Verb::Move(verb) => moving::run(verb),
+        Verb::Purge(args) => purge::destroy(args),
+        Verb::Verify(args) => purge::verify(args),
     }
+}
+
+/// A text as one segment of a path.
+fn segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text.trim(), percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// The catalogue that settings name, read once.
@@ -131,7 +147,7 @@ fn list(args: &ListArgs) -> Result<Code, Failure> {
         catalogue.iter().filter(|tenant| state.is_none_or(|state| tenant.state == state)).collect();
     if args.json {
         let former = catalogue.former_slugs();
-        let all = tenants.iter().map(|tenant| fields(tenant, &former, &catalogue, &settings));
+        let all = tenants.iter().map(|tenant| shown(tenant, &former, &catalogue, &settings));
         show(&format!("{}\n", Value::from_iter(all)))?;
         return Ok(Code::Ok);
     }
@@ -163,7 +179,7 @@ fn one(args: &ShowArgs) -> Result<Code, Failure> {
         let near = nearest(slugs, &args.tenant).map(|near| format!("; did you mean {near}?"));
         return Err(Failure::usage(format!("there is no such tenant{}", near.unwrap_or_default())));
     };
-    let fields = fields(tenant, &catalogue.former_slugs(), &catalogue, &settings);
+    let fields = shown(tenant, &catalogue.former_slugs(), &catalogue, &settings);
     if args.json {
         show(&format!("{fields}\n"))?;
         return Ok(Code::Ok);
@@ -183,27 +199,6 @@ fn one(args: &ShowArgs) -> Result<Code, Failure> {
     }
     show(&text)?;
     Ok(Code::Ok)
-}
-
-/// A tenant, with the limits that hold for it.
-fn fields(
-    tenant: &Tenant,
-    former: &BTreeMap<TenantId, Vec<&str>>,
-    catalogue: &Catalogue,
-    settings: &Settings,
-) -> Value {
-    let limits = catalogue.limits(tenant.id, settings);
-    let mut limits = serde_json::to_value(limits).unwrap_or_default();
-    if let Some(limits) = limits.as_object_mut() {
-        limits.retain(|_, limit| !limit.is_null());
-    }
-    json!({
-        "id": tenant.id.to_string(), "slug": tenant.slug.as_deref(), "former_slugs": former.get(&tenant.id),
-        "name": tenant.name, "domains": tenant.domains, "isolation": tenant.isolation, "state": tenant.state,
-        "deleted_at": tenant.deleted_at.map(rfc3339_text), "limits": limits, "route": tenant.route.as_deref(),
-        // Texts that must be seen nowhere else are not shown, either.
-        "canaries": tenant.canaries.len(), "allowed": tenant.allowed,
-    })
 }
 
 fn check(args: &CheckArgs) -> Result<Code, Failure> {

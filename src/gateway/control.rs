@@ -1,0 +1,283 @@
+//! What may be asked of a running gate: the work behind the admin API.
+
+use std::{collections::HashSet, io, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    gate::Reload,
+    moves::{Move, NotMoved},
+    purge,
+    workers::{Shared, now},
+};
+use crate::{
+    batch::{Signal, TenantId},
+    buffer::quarantine::{Filter, Item, Store},
+    identify::{
+        State,
+        catalogue::{shown, shown::limits},
+        normalise, rfc3339_text,
+    },
+    policy::{Policy, key},
+    wire::json::encode,
+};
+
+/// Between two looks for deleted tenants whose time is over.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// A running gate, for whoever may ask it.
+pub struct Control {
+    pub(super) shared: Arc<Shared>,
+    pub(super) reload: Arc<Reload>,
+}
+
+/// A step of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveStep {
+    /// Hold the data on the disk.
+    Freeze,
+    /// The new destinations alone.
+    CutOver,
+    /// Let what was held go on.
+    Unfreeze,
+    /// Forget the move.
+    Finish,
+    /// Give it up.
+    Abort,
+}
+
+impl Control {
+    fn policy(&self) -> Arc<Policy> {
+        self.shared.policy.load_full()
+    }
+
+    /// The tenant of an id or a slug. One that is not listed has an id alone.
+    pub fn find(&self, text: &str) -> Option<TenantId> {
+        normalise(text, &self.policy().catalogue).ok().or_else(|| normalise::uuid(text))
+    }
+
+    /// Tenants behind `after`, at most `limit`.
+    pub fn tenants(&self, state: Option<State>, after: Option<TenantId>, limit: usize) -> Value {
+        let policy = self.policy();
+        let catalogue = &policy.catalogue;
+        let former = catalogue.former_slugs();
+        let mut all = catalogue.iter().filter(|tenant| state.is_none_or(|state| tenant.state == state));
+        if let Some(after) = after {
+            all.by_ref().find(|tenant| tenant.id == after);
+        }
+        let mut page: Vec<Value> =
+            all.take(limit + 1).map(|t| shown(t, &former, catalogue, &policy.config.identity)).collect();
+        let more = page.len() > limit;
+        page.truncate(limit);
+        let next = if more { page.last().map(|last| last["id"].clone()) } else { None };
+        json!({ "tenants": page, "next": next })
+    }
+
+    /// One tenant; none where it is not listed.
+    pub fn tenant(&self, tenant: TenantId) -> Option<Value> {
+        let policy = self.policy();
+        let listed = policy.catalogue.get(tenant)?;
+        Some(shown(listed, &policy.catalogue.former_slugs(), &policy.catalogue, &policy.config.identity))
+    }
+
+    /// The limits that hold for a tenant, and what it holds of them.
+    pub fn limits(&self, tenant: TenantId) -> Value {
+        let policy = self.policy();
+        json!({
+            "limits": limits(tenant, &policy.catalogue, &policy.config.identity),
+            "journal_bytes": self.shared.journal.tenant_bytes(tenant),
+            "held_bytes": self.shared.moves.held_bytes(tenant),
+        })
+    }
+
+    /// What the quarantine keeps, by tenant, reason and signal.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn quarantine(&self, tenant: Option<TenantId>) -> io::Result<Value> {
+        let store = self.store()?;
+        blocking(move || {
+            let mut groups = store.list()?;
+            groups.retain(|group| tenant.is_none_or(|tenant| group.tenant == tenant));
+            let shown = groups.iter().map(|group| {
+                json!({
+                    "tenant_id": (group.tenant != TenantId::NONE).then(|| group.tenant.to_string()),
+                    "reason": group.reason.as_str(), "signal": group.signal, "batches": group.batches,
+                    "items": group.items, "bytes": group.bytes,
+                    "first": rfc3339_text(group.first_unix_nano), "last": rfc3339_text(group.last_unix_nano),
+                })
+            });
+            Ok(json!({ "groups": shown.collect::<Vec<_>>() }))
+        })
+        .await
+    }
+
+    /// Kept batches, scrubbed, as OTLP/JSON: at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn quarantined(&self, filter: Filter, limit: usize) -> io::Result<Value> {
+        let store = self.store()?;
+        blocking(move || {
+            let items = store.iter(filter)?.take(limit).map(|item| item.map(|item| batch(&item)));
+            Ok(json!({ "batches": items.collect::<io::Result<Vec<_>>>()? }))
+        })
+        .await
+    }
+
+    /// Removes kept batches. Returns how many.
+    ///
+    /// # Errors
+    /// The disk's; some may be removed.
+    pub async fn drop_quarantined(&self, filter: Filter) -> io::Result<Value> {
+        let mut store = self.store()?;
+        blocking(move || Ok(json!({ "removed": store.purge(&filter)? }))).await
+    }
+
+    fn store(&self) -> io::Result<Store> {
+        Store::open(&self.policy().config.buffer).map_err(io::Error::other)
+    }
+
+    /// Begins a move.
+    ///
+    /// # Errors
+    /// See [`Moves::start`](super::moves::Moves::start).
+    pub async fn start_move(&self, tenant: TenantId, to: Vec<String>) -> Result<Value, NotMoved> {
+        let policy = self.policy();
+        let now = |signal: Signal| policy.targets(signal, tenant);
+        let moving = self.shared.moves.start(tenant, to, now).await?;
+        Ok(self.shown(tenant, &moving))
+    }
+
+    /// Takes a step of a move.
+    ///
+    /// # Errors
+    /// It is not the time for it, and what is.
+    pub async fn step(&self, tenant: TenantId, step: MoveStep) -> Result<Value, NotMoved> {
+        let (moves, policy) = (&self.shared.moves, self.policy());
+        let moving = match step {
+            MoveStep::Freeze => moves.freeze(tenant).await?,
+            MoveStep::CutOver => moves.cut_over(tenant).await?,
+            MoveStep::Unfreeze => moves.unfreeze(tenant).await?,
+            MoveStep::Abort => moves.abort(tenant).await?,
+            MoveStep::Finish => moves.finish(tenant, |signal| policy.targets(signal, tenant)).await?,
+        };
+        Ok(self.shown(tenant, &moving))
+    }
+
+    /// The tenants that move.
+    pub async fn moves(&self) -> Value {
+        let all = self.shared.moves.list().await;
+        json!({ "moves": all.iter().map(|(tenant, moving)| self.shown(*tenant, moving)).collect::<Vec<_>>() })
+    }
+
+    /// A tenant's move, if it moves.
+    pub async fn moving(&self, tenant: TenantId) -> Option<Value> {
+        self.shared.moves.get(tenant).await.map(|moving| self.shown(tenant, &moving))
+    }
+
+    fn shown(&self, tenant: TenantId, moving: &Move) -> Value {
+        json!({
+            "tenant_id": tenant.to_string(), "step": moving.step, "held": moving.held, "to": moving.to,
+            "held_bytes": self.shared.moves.held_bytes(tenant), "legs": moving.legs,
+        })
+    }
+
+    /// Destroys what is kept of a tenant that is deleted, or of any with `force`. Returns the record, and the same
+    /// signed.
+    ///
+    /// # Errors
+    /// Why not, in words for people; whether the tenant is alive.
+    pub async fn purge(&self, tenant: TenantId, by: &str, force: bool) -> Result<Value, (bool, String)> {
+        let policy = self.policy();
+        if !force {
+            purge::may_be_destroyed(tenant, &policy.catalogue).map_err(|why| (true, why))?;
+        }
+        let shared = Arc::clone(&self.shared);
+        let findings = move |tenant| match &*shared.engine.load() {
+            Some(engine) => engine.forget(tenant),
+            None => Ok(0),
+        };
+        let config = &policy.config;
+        let purged = purge::purge(
+            &self.shared.moves,
+            config.buffer.clone(),
+            key::salt_directory(config),
+            self.shared.journal.clone(),
+            findings,
+            tenant,
+            by.to_owned(),
+        );
+        let (destroyed, signed) = purged.await.map_err(|why| (false, why))?;
+        self.shared.store.remove_tenant(tenant);
+        Ok(json!({ "record": destroyed, "signed": signed }))
+    }
+
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old one stays.
+    pub async fn reload(&self) -> Result<(), String> {
+        let reload = Arc::clone(&self.reload);
+        tokio::task::spawn_blocking(move || reload.now()).await.map_err(|error| error.to_string())?
+    }
+
+    /// Destroys, again and again, what is kept of deleted tenants whose time is over.
+    pub async fn end_of_life(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(LOOK);
+        // Those of which nothing was left; more may come for one, late: it is looked at again after a restart, or when
+        // the journal has something.
+        let mut done: HashSet<TenantId> = HashSet::new();
+        loop {
+            tick.tick().await;
+            let policy = self.policy();
+            let after = policy.config.identity.purge_after;
+            let due = policy.catalogue.iter().filter(|tenant| {
+                tenant.state == State::Deleted
+                    && tenant.deleted_at.is_some_and(|at| purge::is_due(at, after, now()))
+                    && (!done.contains(&tenant.id) || self.shared.journal.tenant_bytes(tenant.id) > 0)
+            });
+            let due: Vec<TenantId> = due.map(|tenant| tenant.id).collect();
+            for tenant in due {
+                match self.purge(tenant, "policy", false).await {
+                    Ok(_) => drop(done.insert(tenant)),
+                    Err((_, why)) => {
+                        tracing::error!(tenant_id = %tenant, error = %why, "a deleted tenant is kept still")
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes the series of tenants that are deleted, or not listed any more, off the scrape page: Prometheus marks them
+/// stale.
+pub fn end_series(shared: &Shared) {
+    let policy = shared.policy.load();
+    for tenant in shared.store.tenant_ids() {
+        let gone = match policy.catalogue.get(tenant) {
+            Some(listed) => listed.state == State::Deleted,
+            None => !policy.catalogue.is_open() && tenant != TenantId::NONE,
+        };
+        if gone {
+            shared.store.remove_tenant(tenant);
+        }
+    }
+}
+
+fn batch(item: &Item) -> Value {
+    let mut out = Vec::new();
+    let data = match encode(item.batch.signal, &item.batch.bytes, &mut out) {
+        Ok(()) => serde_json::from_slice(&out).unwrap_or_default(),
+        Err(_) => Value::Null,
+    };
+    json!({
+        "tenant_id": (item.batch.tenant != TenantId::NONE).then(|| item.batch.tenant.to_string()),
+        "reason": item.reason.as_str(), "signal": item.batch.signal, "items": item.batch.items,
+        "time": rfc3339_text(item.time_unix_nano), "data": data,
+    })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,152 @@
+//! The end of a tenant: everything that the gate keeps of it is destroyed, and a signed record says what that was.
+//!
+//! The record holds the tenant's id and numbers. It stands in `destroyed/` as JWS, whose content is base64: nothing
+//! in the data directory shows the tenant to whoever looks for it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{moves::Moves, workers::now};
+use crate::{
+    admin::signed,
+    batch::TenantId,
+    buffer::{
+        Erased, Journal, Settings,
+        quarantine::{Filter, Store},
+    },
+    config::write_whole,
+    identify::{Catalogue, State, rfc3339_text},
+    scrub::Salts,
+};
+
+/// Where records are, in the data directory.
+const DIRECTORY: &str = "destroyed";
+
+/// What was destroyed of a tenant. A part that says 0 or false had nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destroyed {
+    /// Whose it was.
+    pub tenant_id: String,
+    /// When, as RFC 3339.
+    pub destroyed_at: String,
+    /// On whose word: the name of a token, `command`, or `policy`.
+    pub by: String,
+    /// The version of the gate.
+    pub version: String,
+    /// Accepted data on the disk, and what the account says of it.
+    pub journal: Erased,
+    /// Bytes that were held for a move.
+    pub held_bytes: u64,
+    /// Rejected batches.
+    pub quarantine_batches: u64,
+    /// Whether it had a salt: without it its pseudonyms can never be made or matched again.
+    pub salt: bool,
+    /// Findings about it.
+    pub findings: u64,
+}
+
+/// Where the parts of a tenant are.
+pub struct Kept<'a> {
+    /// The section `buffer`.
+    pub buffer: &'a Settings,
+    /// The directory of salts.
+    pub salts: PathBuf,
+    /// The journal.
+    pub journal: &'a Journal,
+    /// Takes the tenant's findings away.
+    pub findings: &'a dyn Fn(TenantId) -> io::Result<u64>,
+}
+
+/// What may be destroyed.
+///
+/// # Errors
+/// The tenant is alive.
+pub fn may_be_destroyed(tenant: TenantId, catalogue: &Catalogue) -> Result<(), String> {
+    match catalogue.get(tenant) {
+        Some(listed) if listed.state == State::Deleted => Ok(()),
+        None if !catalogue.is_open() => Ok(()),
+        Some(listed) => Err(format!(
+            "the catalogue says that the tenant is {}; set it to deleted first, or insist with force",
+            listed.state.as_str()
+        )),
+        None => Err("there is no catalogue that says that the tenant is deleted; insist with force".into()),
+    }
+}
+
+/// Destroys what is kept of a tenant, but what [`Moves`] hold of it. Blocks.
+///
+/// # Errors
+/// The disk's: some of it may be destroyed; the same again destroys the rest.
+pub fn destroy(kept: &Kept<'_>, tenant: TenantId, held_bytes: u64, by: &str) -> io::Result<Destroyed> {
+    let journal = kept.journal.erase(tenant)?;
+    let quarantine_batches = match kept.buffer.directory.join("quarantine").is_dir() {
+        true => {
+            let mut store = Store::open(kept.buffer).map_err(io::Error::other)?;
+            store.purge(&Filter { tenant: Some(tenant), ..Filter::default() })?
+        }
+        false => 0,
+    };
+    let salt = kept.salts.is_dir() && Salts::open(&kept.salts)?.destroy(tenant)?;
+    let findings = (kept.findings)(tenant)?;
+    Ok(Destroyed {
+        tenant_id: tenant.to_string(),
+        destroyed_at: rfc3339_text(now()),
+        by: by.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        journal,
+        held_bytes,
+        quarantine_batches,
+        salt,
+        findings,
+    })
+}
+
+/// Signs a record and keeps it. Returns the text and its file.
+///
+/// # Errors
+/// The key or the file cannot be written.
+pub fn record(directory: &Path, destroyed: &Destroyed) -> io::Result<(String, PathBuf)> {
+    let directory = directory.join(DIRECTORY);
+    let text = signed::sign(&directory, &serde_json::to_value(destroyed)?)?;
+    let time = destroyed.destroyed_at.replace([':', '.'], "-");
+    let path = directory.join(format!("{time}-{:08x}.jws", uuid::Uuid::new_v4().as_fields().0));
+    write_whole(&path, format!("{text}\n").as_bytes())?;
+    Ok((text, path))
+}
+
+/// The whole of it: held data, everything else, the record. Returns what was destroyed, and the signed text.
+///
+/// # Errors
+/// In words for people; the same again goes on.
+pub async fn purge(
+    moves: &Moves,
+    buffer: Settings,
+    salts: PathBuf,
+    journal: Journal,
+    findings: impl Fn(TenantId) -> io::Result<u64> + Send + 'static,
+    tenant: TenantId,
+    by: String,
+) -> Result<(Destroyed, String), String> {
+    let held_bytes = moves.forget(tenant).await.map_err(|error| error.to_string())?;
+    let work = move || {
+        let kept = Kept { buffer: &buffer, salts, journal: &journal, findings: &findings };
+        let destroyed = destroy(&kept, tenant, held_bytes, &by)?;
+        let (text, path) = record(&buffer.directory, &destroyed)?;
+        tracing::info!(target: "portcullis::audit", action = "purge", by = %by, record = %path.display(),
+            records = destroyed.journal.records, quarantined = destroyed.quarantine_batches, salt = destroyed.salt,
+            "a tenant's data was destroyed");
+        Ok::<_, io::Error>((destroyed, text))
+    };
+    let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
+    done.map_err(|error| format!("not all of the tenant is destroyed: {error}; the same again goes on"))
+}
+
+/// Whether a deleted tenant's time is over.
+pub fn is_due(deleted_at: u64, purge_after: Duration, now: u64) -> bool {
+    !purge_after.is_zero() && u128::from(now) > u128::from(deleted_at) + purge_after.as_nanos()
+}
