@@ -1,0 +1,203 @@
+//! The admin API: one table of routes, from which requests are answered and the description is made.
+
+mod routes;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use self::routes::{Act, ROUTES, Route, TENANT, describe, matches};
+use super::{control::Control, moves::NotMoved};
+use crate::{
+    admin::{
+        Answer, Ask, Handler,
+        tokens::{Tokens, Who},
+    },
+    batch::{Signal, TenantId},
+    buffer::quarantine::Filter,
+    identify::State,
+};
+
+/// Answers requests of those who have a token.
+pub fn handler(control: Arc<Control>, tokens: Arc<Tokens>) -> Handler {
+    Arc::new(move |ask: Ask| {
+        let (control, tokens) = (Arc::clone(&control), Arc::clone(&tokens));
+        Box::pin(async move {
+            let Some(who) = tokens.who(&ask.headers) else {
+                let mut answer =
+                    Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: authorization: Bearer TOKEN")
+                        .answer();
+                answer.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                return answer;
+            };
+            respond(&control, who, &ask).await
+        })
+    })
+}
+
+async fn respond(control: &Control, who: &Who, ask: &Ask) -> Answer {
+    let fits: Vec<(&Route, &str)> =
+        ROUTES.iter().filter_map(|route| Some((route, matches(route.path, &ask.path)?))).collect();
+    // A tenant's own token finds its own tenant's pages, and nothing else.
+    let own = who.tenant.as_deref().map(|tenant| control.find(tenant));
+    let may = |route: &Route, tenant: Option<TenantId>| match own {
+        None => true,
+        Some(own) => route.own && own.is_some() && (!route.path.contains(TENANT) || tenant == own),
+    };
+    let visible: Vec<(&Route, Option<TenantId>)> = fits
+        .iter()
+        .map(|(route, text)| {
+            (*route, control.find(&percent_encoding::percent_decode_str(text).decode_utf8_lossy()))
+        })
+        .filter(|(route, tenant)| (tenant.is_some() || !route.path.contains(TENANT)) && may(route, *tenant))
+        .collect();
+    if visible.is_empty() {
+        return gone().answer();
+    }
+    let Some((route, tenant)) = visible.iter().find(|(route, _)| route.method == ask.method) else {
+        let allow: Vec<&str> = visible.iter().map(|(route, _)| route.method.as_str()).collect();
+        let mut answer =
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("expected {}", allow.join(" or "))).answer();
+        if let Ok(allow) = HeaderValue::from_str(&allow.join(", ")) {
+            answer.headers.insert(header::ALLOW, allow);
+        }
+        return answer;
+    };
+    let tenant = tenant.unwrap_or(TenantId::NONE);
+    let answer = act(control, who, route.act, tenant, ask).await.unwrap_or_else(Problem::answer);
+    if route.method != Method::GET {
+        let (action, status) = (route.path, answer.status.as_u16());
+        // A purge says so itself, without the name of what is gone.
+        if route.act != Act::Purge {
+            tracing::info!(target: "portcullis::audit", by = %who.name, method = %route.method, action,
+                tenant_id = %tenant, status, "a change was asked for");
+        }
+    }
+    answer
+}
+
+async fn act(control: &Control, who: &Who, act: Act, tenant: TenantId, ask: &Ask) -> Result<Answer, Problem> {
+    let query = Query(&ask.query);
+    let body = || body(ask);
+    let value = match act {
+        Act::Describe => describe(),
+        Act::Tenants => {
+            let state: Option<State> = query.parse("state", |word| {
+                serde_json::from_value(json!(word.to_ascii_lowercase()))
+                    .map_err(|_| "state: no such state".into())
+            })?;
+            let after =
+                query.parse("after", |text| control.find(text).ok_or("after: expected a uuid".into()))?;
+            control.tenants(state, after, query.limit(100, 1000)?)
+        }
+        Act::Tenant => control.tenant(tenant).ok_or_else(gone)?,
+        Act::Limits => control.limits(tenant),
+        Act::Quarantine => control.quarantine(None).await.map_err(disk)?,
+        Act::TenantQuarantine => control.quarantine(Some(tenant)).await.map_err(disk)?,
+        Act::Batches => {
+            let limit = query.limit(10, 100)?;
+            control.quarantined(query.filter(tenant)?, limit).await.map_err(disk)?
+        }
+        Act::DropBatches => control.drop_quarantined(query.filter(tenant)?).await.map_err(disk)?,
+        Act::Moves => control.moves().await,
+        Act::Move => control.moving(tenant).await.ok_or_else(gone)?,
+        Act::StartMove => {
+            let to: Option<Vec<String>> = serde_json::from_value(body()?["to"].clone()).ok();
+            let to = to.ok_or_else(|| wrong("to: expected a list of names of destinations"))?;
+            control.start_move(tenant, to).await.map_err(not_moved)?
+        }
+        Act::Step(step) => control.step(tenant, step).await.map_err(not_moved)?,
+        Act::Purge => {
+            let force = body()?["force"] == json!(true);
+            control.purge(tenant, &who.name, force).await.map_err(|(alive, why)| {
+                Problem::new(
+                    if alive { StatusCode::CONFLICT } else { StatusCode::INTERNAL_SERVER_ERROR },
+                    why,
+                )
+            })?
+        }
+        Act::Reload => {
+            control.reload().await.map(|()| json!({ "reloaded": true })).map_err(|why| wrong(&why))?
+        }
+    };
+    Ok(Answer::json(StatusCode::OK, &value))
+}
+
+/// The query of a request.
+struct Query<'a>(&'a str);
+
+impl Query<'_> {
+    fn parse<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Problem> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        let Some((_, value)) = pairs.into_iter().find(|(known, _)| *known == name) else { return Ok(None) };
+        parse(value).map(Some).map_err(|why| wrong(&why))
+    }
+
+    fn limit(&self, default: usize, most: usize) -> Result<usize, Problem> {
+        let limit = self.parse("limit", |text| match text.parse() {
+            Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
+            _ => Err(format!("limit: expected 1 to {most}")),
+        })?;
+        Ok(limit.unwrap_or(default))
+    }
+
+    fn filter(&self, tenant: TenantId) -> Result<Filter, Problem> {
+        let reason = self.parse("reason", |text| text.parse().map_err(|why| format!("reason: {why}")))?;
+        let signal = self.parse("signal", |text| {
+            let found = Signal::ALL.into_iter().find(|signal| signal.as_str() == text);
+            found.ok_or_else(|| "signal: expected one of logs, traces, metrics".into())
+        })?;
+        Ok(Filter { tenant: Some(tenant), reason, signal, before_unix_nano: None })
+    }
+}
+
+/// The JSON object of a request; an empty one where there is no body.
+fn body(ask: &Ask) -> Result<Value, Problem> {
+    if ask.body.is_empty() {
+        return Ok(json!({}));
+    }
+    match serde_json::from_slice::<Value>(&ask.body) {
+        Ok(value) if value.is_object() => Ok(value),
+        _ => Err(wrong("the body: expected a JSON object")),
+    }
+}
+
+/// A failure, as RFC 9457 has it.
+struct Problem(StatusCode, String);
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Problem(status, detail.into())
+    }
+
+    fn answer(self) -> Answer {
+        let Problem(status, detail) = self;
+        let title = status.canonical_reason().unwrap_or_default();
+        let value =
+            json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+        Answer::new(status, "application/problem+json", value.to_string())
+    }
+}
+
+fn wrong(why: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, why)
+}
+
+fn gone() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no such page, or no such tenant")
+}
+
+fn disk(error: std::io::Error) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the quarantine: {error}"))
+}
+
+fn not_moved(error: NotMoved) -> Problem {
+    let status = match error {
+        NotMoved::NoMove => StatusCode::NOT_FOUND,
+        NotMoved::Wrong(_) => StatusCode::BAD_REQUEST,
+        NotMoved::NotNow(_) => StatusCode::CONFLICT,
+        NotMoved::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Problem::new(status, error.to_string())
+}
