@@ -32,17 +32,12 @@ impl Lanes {
         Lanes(out)
     }
 
-    /// Bit `number` for each block that has any bit.
+    /// The block before each one, the last one of `carry` before the first; these become `carry`, all of them:
+    /// that is one instruction where the processor has such registers.
     #[inline(always)]
-    pub fn any(self, number: usize) -> Lanes {
-        self.map2(self, |bits, _| u64::from(bits != 0) << number)
-    }
-
-    /// The block before each one, `carry` before the first; the last one becomes `carry`.
-    #[inline(always)]
-    pub fn before(self, carry: &mut u64) -> Lanes {
-        let [a, b, c, d, e, f, g, last] = self.0;
-        Lanes([std::mem::replace(carry, last), a, b, c, d, e, f, g])
+    pub fn before(self, carry: &mut Lanes) -> Lanes {
+        let [a, b, c, d, e, f, g, _] = self.0;
+        Lanes([std::mem::replace(carry, self).0[BLOCKS - 1], a, b, c, d, e, f, g])
     }
 
     /// Moved by `n` bytes towards the end, with what comes over from the block `before` each.

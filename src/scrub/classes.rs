@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::block::{self, BLOCKS, Lanes, Planes};
+use super::{
+    block::{self, Lanes, Planes},
+    places::Places,
+};
 
 /// A necessary shape of a rule's matches. The closed set that a pack can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,86 +172,57 @@ impl Shape {
     }
 }
 
-/// Where in each of [`BLOCKS`](block::BLOCKS) blocks of 64 bytes something may be: one bit a byte.
+/// Where something may be in each of [`block::BLOCKS`] blocks of 64 bytes: one bit a byte.
 #[derive(Debug, Default)]
-pub(super) struct Hits {
-    pub shapes: [Lanes; Shape::COUNT],
-    /// Which shapes have a hit at all: one bit each.
-    pub present: Lanes,
-    /// `:`, `=` or `>` that may stand between a key and its value.
-    pub separators: Places,
-    /// Behind a run of 12 or more letters and digits: text in base64 or hexadecimal may end there.
-    pub runs: Lanes,
-    /// Where a literal may start.
-    pub literals: Places,
+struct Bits {
+    shapes: [Lanes; Shape::COUNT],
+    separators: Lanes,
+    runs: Lanes,
+    literals: Lanes,
 }
 
-impl Hits {
+impl Bits {
     /// Sets the hits of a shape.
     #[inline(always)]
     fn put(&mut self, shape: Shape, lanes: Lanes) {
         self.shapes[shape as usize] = lanes;
-        self.present = self.present | lanes.any(shape as usize);
     }
 }
 
-/// Places as numbers: many are judged in a row, without a branch for each bit.
-#[derive(Debug)]
-pub(super) struct Places {
-    places: [u16; Places::ROOM],
-    len: usize,
+/// The same as places.
+#[derive(Debug, Default)]
+pub(super) struct Hits {
+    /// Which shapes have a hit at all: one bit each.
+    pub present: u64,
+    /// The hits of those shapes; what others have here is old.
+    pub shapes: [Places; Shape::COUNT],
+    /// `:`, `=` or `>` that may stand between a key and its value.
+    pub separators: Places,
+    /// Behind a run of 12 or more letters and digits: text in base64 or hexadecimal may end there.
+    pub runs: Places,
+    /// Where a literal may start.
+    pub literals: Places,
+    /// Where something encoded may start.
+    pub encoded: Places,
 }
 
-impl Default for Places {
-    fn default() -> Self {
-        Places { places: [0; Places::ROOM], len: 0 }
-    }
-}
-
-impl Places {
-    const ROOM: usize = 64 * BLOCKS + 8;
-
-    /// Those of the bits of `lanes`, of which few blocks have more than `STEP`.
+impl Hits {
+    /// Makes places of all bits. `encoded` is a plane.
     #[inline(always)]
-    fn fill<const STEP: usize>(&mut self, lanes: &Lanes) {
-        let mut len = 0;
-        for block in 0..BLOCKS {
-            let mut bits = lanes[block];
-            let end = len + bits.count_ones() as usize;
-            let base = 64 * block as u16;
-            // More are written than there are: that is cheaper than to ask each time. What is too much is written
-            // over.
-            while let Some(step) = self.places.get_mut(len..len + STEP) {
-                for place in step {
-                    *place = base + bits.trailing_zeros() as u16;
-                    bits &= bits.wrapping_sub(1);
-                }
-                len += STEP;
-                if len >= end {
-                    break;
-                }
+    fn list(&mut self, bits: &Bits, encoded: &Lanes) {
+        self.literals.fill::<3>(&bits.literals);
+        self.separators.fill::<3>(&bits.separators);
+        self.runs.fill::<2>(&bits.runs);
+        self.encoded.fill::<1>(encoded);
+        self.present = 0;
+        let mut shape = 0;
+        while shape < Shape::COUNT {
+            if bits.shapes[shape] != Lanes::default() {
+                self.present |= 1 << shape;
+                self.shapes[shape].fill::<2>(&bits.shapes[shape]);
             }
-            len = end;
+            shape += 1;
         }
-        self.len = len;
-    }
-
-    /// Keeps those that `test` is true of.
-    #[inline(always)]
-    pub fn keep(&mut self, mut test: impl FnMut(usize) -> bool) {
-        let mut kept = 0;
-        for i in 0..self.len.min(Places::ROOM) {
-            let place = self.places[i];
-            self.places[kept] = place;
-            kept += usize::from(test(usize::from(place)));
-        }
-        self.len = kept;
-    }
-
-    /// The places, in order.
-    #[inline(always)]
-    pub fn iter(&self) -> impl Iterator<Item = usize> {
-        self.places[..self.len.min(Places::ROOM)].iter().map(|place| usize::from(*place))
     }
 }
 
@@ -261,7 +235,7 @@ struct Stream {
 
 impl Stream {
     #[inline(always)]
-    fn new(here: Lanes, carry: &mut u64) -> Stream {
+    fn new(here: Lanes, carry: &mut Lanes) -> Stream {
         Stream { here, before: here.before(carry) }
     }
 
@@ -287,6 +261,13 @@ impl Stream {
         self.here & self.after(3) & self.after(6) & self.after(9) & self.after(12)
     }
 
+    /// The 64 places before place `at` of the blocks, the last one in the highest bit.
+    #[inline]
+    fn last(&self, at: usize) -> u64 {
+        let (i, within) = (at / 64, at % 64);
+        self.here[i] << 1 << (63 - within) | self.before[i] >> within
+    }
+
     /// Block `i` in the high half, the one before it in the low half.
     #[inline]
     fn two(&self, i: usize) -> u128 {
@@ -297,12 +278,19 @@ impl Stream {
 /// The streams of a few blocks, and what carries over from those before, so that shapes reach over an edge.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
+    bits: Bits,
     pub hits: Hits,
+    pub letters: Letters,
+    carry: [Lanes; 21],
+}
+
+/// What runs of letters and digits are made of.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
     word: Stream,
     upper: Stream,
     digit: Stream,
     mark: Stream,
-    carry: [u64; 21],
 }
 
 /// A run of letters and digits, seen from its end.
@@ -378,7 +366,7 @@ impl Streams {
     #[inline(always)]
     fn next_plain(&mut self, planes: &Planes) {
         let Planes { letter, dot, colon, dash, space, plus, at, assign, paren, joint, .. } = *planes;
-        let Streams { hits, carry, .. } = self;
+        let Streams { bits, hits, carry, letters } = self;
         let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20] =
             carry;
         let d = Stream::new(planes.digit, c0);
@@ -393,65 +381,68 @@ impl Streams {
         let (d1, d2, d3) = (d.after(1), d.after(2), d.after(3));
         let (w1, w4) = (word.after(1), word.after(4));
 
-        hits.present = Lanes::default();
-        hits.literals.fill::<6>(&(planes.literals & letter & !w1 | planes.anywhere));
-        hits.separators.fill::<4>(&(colon & !d1 | assign));
-        hits.put(Shape::At, at);
-        hits.put(Shape::Plus, d.here & pluses.after(1));
+        bits.literals = planes.literals & word.here & !w1 | planes.anywhere;
+        bits.separators = colon & !d1 | assign;
+        bits.put(Shape::At, at);
+        bits.put(Shape::Plus, d.here & pluses.after(1));
 
         // Digit, dot, digit three times, 2 to 4 bytes apart.
         let edot = Stream::new(dot & d1, c9);
         let e1 = Stream::new(d.here & edot.after(1), c10);
         let e2 = Stream::new(e1.here & e1.within(2, 4), c11);
-        hits.put(Shape::Ipv4, e2.here & e2.within(2, 4));
+        bits.put(Shape::Ipv4, e2.here & e2.within(2, 4));
 
         let k2 = Stream::new(colon & colons.within(1, 5), c12);
-        hits.put(Shape::Ipv6, k2.here & k2.within(1, 5));
+        bits.put(Shape::Ipv6, k2.here & k2.within(1, 5));
 
         // Five separators 3 bytes apart, or two dots with 4 letters or digits between them.
         let dotted = dot & dots.after(5) & w1 & word.after(2) & word.after(3) & w4;
-        hits.put(Shape::Mac, colons.five() | dashes.five() | dotted);
+        bits.put(Shape::Mac, colons.five() | dashes.five() | dotted);
 
         // 3 digits, a separator: seen from some bytes later.
         let two = d.here & d1;
         let three = two & d2;
         let six = d.after(5) & d.after(6);
         let last = sep.after(7) & d.after(8) & d.after(9) & d.after(10);
-        hits.put(Shape::Ssn, three & d3 & sep.after(4) & six & last);
+        bits.put(Shape::Ssn, three & d3 & sep.after(4) & six & last);
         let triples = Stream::new(three & sep.after(3) & d.after(4) & six & last, c20);
-        hits.put(Shape::Triples, triples.here | paren & d1 & d2 & d3);
-        hits.put(Shape::Dashed, dash & triples.after(1));
-        hits.put(Shape::Lettered, !d.here & d1 & d2 & d3 & d.after(4) & six & d.after(7) & (letter | dash));
-        hits.put(Shape::Iban, two & upper.after(2) & upper.after(3) & !w4);
+        bits.put(Shape::Triples, triples.here | paren & d1 & d2 & d3);
+        bits.put(Shape::Dashed, dash & triples.after(1));
+        let seven = d1 & d2 & d3 & d.after(4) & six & d.after(7);
+        let nine = d.after(8) & d.after(9);
+        bits.put(Shape::Lettered, seven & !nine & (letter | dash));
+        bits.put(Shape::Iban, two & upper.after(2) & upper.after(3) & !w4);
 
         // 13 of digits and single separators, and the run of digits has just ended.
         let t1 = Stream::new(d.here | (dash | space | plus) & d1, c13);
         let t2 = Stream::new(t1.here & t1.after(1), c14);
         let t4 = Stream::new(t2.here & t2.after(2), c15);
         let t13 = Stream::new(t4.here & t4.after(4) & t4.after(8) & t1.after(12), c16);
-        hits.put(Shape::Card, t13.after(1) & d1 & !d.here);
+        bits.put(Shape::Card, t13.after(1) & d1 & !d.here);
 
         // 12 letters and digits, and the run has just ended.
         let w2 = Stream::new(word.here & w1, c17);
         let w4 = Stream::new(w2.here & w2.after(2), c18);
         let w12 = Stream::new(w4.here & w4.after(4) & w4.after(8), c19);
-        hits.runs = w12.after(1) & !word.here;
-        (self.word, self.upper, self.digit, self.mark) = (word, upper, d, mark);
+        bits.runs = w12.after(1) & !word.here;
+        *letters = Letters { word, upper, digit: d, mark };
+        // From memory: or else the compiler takes all that is above apart, to have each block's bits at hand.
+        hits.list(std::hint::black_box(bits), &planes.encoded);
     }
+}
 
+impl Letters {
     /// The run that ends before place `at` of the blocks, which begin at `base` of `arena`.
     #[inline]
     pub fn run(&self, at: usize, arena: &[u8], base: usize) -> Run {
-        let (i, within) = (at / 64, at % 64);
-        let below = (1u128 << (64 + within)) - 1;
-        let start = 128 - (!self.word.two(i) & below).leading_zeros() as usize;
-        if start == 0 {
+        let len = (!self.word.last(at)).leading_zeros();
+        if !(1..64).contains(&len) {
             return Run::plain(arena, base + at);
         }
-        let run = below & (u128::MAX << start);
-        let (upper, digit) = (self.upper.two(i) & run, self.digit.two(i) & run);
+        let run = u64::MAX << (64 - len);
+        let (upper, digit) = (self.upper.last(at) & run, self.digit.last(at) & run);
         let lower = run & !upper & !digit;
-        Run { len: 64 + within - start, upper: upper != 0, lower: lower != 0, digit: digit != 0 }
+        Run { len: len as usize, upper: upper != 0, lower: lower != 0, digit: digit != 0 }
     }
 
     /// How many letters, digits and marks of base64 stand before place `at` of the blocks, if they don't go far

@@ -19,15 +19,11 @@ pub(super) enum Begins {
 /// All literals of all rules.
 #[derive(Debug)]
 pub(super) struct Literals {
-    /// Fingerprints of the first four bytes, whatever the fourth is of literals that have but three.
-    starts: Box<[u64; 1024]>,
-    /// The same of literals that have four, and of those of three.
-    fours: Box<[u64; 1024]>,
+    /// By a fingerprint of the first four bytes: what kinds of two bytes may come behind them, one bit each.
+    behind: Box<[u32; 4096]>,
+    /// Fingerprints of literals of three bytes.
     threes: Box<[u64; 1024]>,
-    /// Of those that have four or five bytes, and of the first six of longer ones.
-    short: Box<[u64; 1024]>,
-    sixes: Box<[u64; 1024]>,
-    /// Of literals that begin at a word with a letter, and of all others.
+    /// Of literals that begin at a word with a letter or digit, and of all others.
     pub(super) words: Groups<3>,
     pub(super) anywhere: Groups<2>,
     /// By the first four folded bytes: where their entries are.
@@ -54,10 +50,16 @@ fn folded(start: [u8; 4], len: usize) -> u32 {
     (u32::from_le_bytes(start) | FOLD) & if len > 3 { u32::MAX } else { 0xFF_FFFF }
 }
 
-/// Six bytes of which four are folded.
+/// Where in a table four folded bytes stand.
 #[inline(always)]
-fn six(four: u32, last: [u8; 2]) -> u32 {
-    four.rotate_left(7).wrapping_mul(0x85EB_CA6B) ^ (u32::from(u16::from_le_bytes(last)) | FOLD)
+fn place(four: u32) -> usize {
+    (four.wrapping_mul(0x9E37_79B1) >> 20) as usize
+}
+
+/// The kind of two bytes, whatever their case: one of 32 bits.
+#[inline(always)]
+fn kind(two: [u8; 2]) -> u32 {
+    1 << ((u32::from(u16::from_le_bytes(two)) | FOLD).wrapping_mul(0x9E37_79B1) >> 27)
 }
 
 #[inline(always)]
@@ -80,10 +82,7 @@ impl Literals {
     /// A table of `(literal, rule, where it may begin)`; every literal has [`SHORTEST`] bytes or more.
     pub fn new(literals: impl IntoIterator<Item = (Vec<u8>, u16, Begins)>) -> Self {
         let mut out = Literals {
-            starts: Box::new([0; 1024]),
-            fours: Box::new([0; 1024]),
-            short: Box::new([0; 1024]),
-            sixes: Box::new([0; 1024]),
+            behind: Box::new([0; 4096]),
             threes: Box::new([0; 1024]),
             words: Groups::default(),
             anywhere: Groups::default(),
@@ -97,23 +96,17 @@ impl Literals {
         literals.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         for (text, rule, begins) in literals {
             let index = out.entries.len() as u16;
-            let (map, table, start) = match text[..] {
-                [a, b, c] => (&mut out.by_three, &mut out.threes, [a, b, c, 0]),
-                _ => (&mut out.by_four, &mut out.fours, text.first_chunk().copied().unwrap_or_default()),
-            };
+            let start = text.first_chunk().copied().unwrap_or_else(|| [text[0], text[1], text[2], 0]);
             let start = folded(start, text.len());
-            enter(table, start);
-            // Any byte may come behind three.
-            let fourth = if text.len() == 3 { 0..=u8::MAX } else { text[3]..=text[3] };
-            fourth.for_each(|byte| enter(&mut out.starts, start | u32::from(byte | 0x20) << 24));
             match text[..] {
-                [_, _, _, _, e, f, ..] => enter(&mut out.sixes, six(start, [e, f])),
-                [_, _, _, _, ..] => enter(&mut out.short, start),
-                _ => {}
+                [_, _, _] => enter(&mut out.threes, start),
+                [_, _, _, _, e, f, ..] => out.behind[place(start)] |= kind([e, f]),
+                _ => out.behind[place(start)] = u32::MAX,
             }
+            let map = if text.len() == 3 { &mut out.by_three } else { &mut out.by_four };
             map.entry(start).or_insert(index..index).end = index + 1;
             let start = [0, 1, 2, 3].map(|i| text.get(i).copied());
-            let word = text.first().is_some_and(u8::is_ascii_alphabetic);
+            let word = text.first().is_some_and(u8::is_ascii_alphanumeric);
             if begins == Begins::AtWord && word { &mut words } else { &mut anywhere }.push(start);
             out.entries.push(Entry { text: text.into(), rule });
         }
@@ -127,25 +120,17 @@ impl Literals {
     #[inline(always)]
     pub fn hits(&self, window: &[u8; 72]) -> u64 {
         (0..64).fold(0, |out, at| {
-            let four = window[at..at + 4].first_chunk().copied().unwrap_or_default();
-            out | u64::from(self.may(four)) << at
+            let eight = window[at..at + 8].first_chunk().copied().unwrap_or_default();
+            out | u64::from(self.may(eight)) << at
         })
     }
 
-    /// Whether a literal may start with these four bytes: of what the planes say, this denies most that is wrong.
+    /// Whether a literal may start with these bytes: of what the planes say, this denies nearly all that is wrong.
     #[inline(always)]
-    pub fn may(&self, four: [u8; 4]) -> bool {
-        is_in(&self.starts, folded(four, 4))
-    }
-
-    /// A second look, which denies nearly all that is left.
-    #[inline(always)]
-    pub fn likely(&self, start: [u8; 8]) -> bool {
+    pub fn may(&self, start: [u8; 8]) -> bool {
         let [a, b, c, d, e, f, ..] = start;
-        let four = folded([a, b, c, d], 4);
-        is_in(&self.sixes, six(four, [e, f]))
-            | is_in(&self.short, four)
-            | is_in(&self.threes, folded([a, b, c, d], 3))
+        let four = [a, b, c, d];
+        self.behind[place(folded(four, 4))] & kind([e, f]) != 0 || is_in(&self.threes, folded(four, 3))
     }
 
     /// Calls `found` with the rule of each literal that stands at the start of `text`.
@@ -167,7 +152,7 @@ impl Literals {
         if is_in(&self.threes, three) {
             self.by_three.get(&three).into_iter().for_each(&mut each);
         }
-        if text.len() > 3 && is_in(&self.fours, four) {
+        if text.len() > 3 && self.behind[place(four)] != 0 {
             self.by_four.get(&four).into_iter().for_each(&mut each);
         }
     }

@@ -33,6 +33,7 @@ mod literals;
 mod opaque;
 mod oracle;
 pub mod pack;
+mod places;
 mod prose;
 mod pseudonym;
 mod replace;

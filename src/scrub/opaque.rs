@@ -37,6 +37,15 @@ pub(super) fn like_hex(run: &[u8]) -> bool {
     all
 }
 
+/// A glance before [`like_hex`], which says no wherever this does: at the first three bytes.
+#[inline]
+pub(super) fn may_be_hex(run: &[u8]) -> bool {
+    let Some(head) = run[prefix(run)..].first_chunk::<6>() else { return true };
+    let nibble = |i: usize| NIBBLE[usize::from(head[i])];
+    let byte = |i: usize| ((nibble(i) | nibble(i + 1)) < 16) & readable(nibble(i) << 4 | nibble(i + 1));
+    byte(0) & byte(2) & byte(4)
+}
+
 /// Adds to `out` what a run of hexadecimal digits means, if people could read it; tells how much of the run
 /// stands before the digits.
 pub(super) fn hex(run: &[u8], out: &mut Vec<u8>) -> Option<usize> {
@@ -116,6 +125,21 @@ static SIX: [u8; 256] = {
     six
 };
 
+/// A glance before [`like_base64`], which says no wherever this does: the first eight letters, as six bytes in one
+/// number. Without branches, as words look no different from random letters.
+#[inline]
+pub(super) fn may_be_base64(token: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080 << 16;
+    let Some(head) = token.first_chunk::<8>() else { return true };
+    let x = head.iter().fold(0, |x, byte| x << 6 | u64::from(SIX[usize::from(*byte)])) << 16;
+    // The bytes below 0x20, but for those from 8 to 15.
+    let control = !(x | x << 1 | x << 2) & (x << 3 | !(x << 4)) & HIGH;
+    // UTF-8: bytes that go on with a letter stand behind one that begins one, and there must be one.
+    let (begins, goes_on, ascii) = (x & x << 1 & HIGH, x & !(x << 1) & HIGH, !x & HIGH);
+    let torn = begins >> 8 & HIGH & !goes_on | (1 << 63 | ascii >> 8) & goes_on;
+    control | torn == 0
+}
+
 /// One group of up to four letters; how many bytes it means, if a person could read them.
 #[inline]
 fn group_of_base64(group: &[u8], out: &mut [u8; 3]) -> Option<usize> {
@@ -132,7 +156,24 @@ fn group_of_base64(group: &[u8], out: &mut [u8; 3]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scan::Scratch;
+    use base64::prelude::*;
+    use proptest::prelude::*;
+
+    use super::{super::scan::Scratch, *};
+
+    proptest! {
+        /// Scenario: texts as base64 and hexadecimal, and what is neither. Guarantee: the glances deny none.
+        #[test]
+        fn glances_deny_nothing_that_is_decoded(text in "[ -~\\t\\r\\né-ü€-₿😀]{9,20}", noise in "[A-Za-z0-9+/_-]{12}") {
+            let token = BASE64_STANDARD_NO_PAD.encode(&text);
+            prop_assert!(may_be_base64(token.as_bytes()));
+            prop_assert!(may_be_base64(noise.as_bytes()) || !like_base64(noise.as_bytes()));
+            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            for run in [hex.clone(), format!("0x{hex}"), noise] {
+                prop_assert!(may_be_hex(run.as_bytes()) || !like_hex(run.as_bytes()));
+            }
+        }
+    }
 
     /// Scenario: encoded texts in lines, and things that look like them. Guarantee: read, and their place told;
     /// ids, hashes and names are left.

@@ -7,10 +7,10 @@ use regex_automata::meta::Cache;
 use super::{
     Action, Engine,
     block::{BLOCKS, Planes},
-    classes::{Hits, Run, Shape, Streams},
+    classes::{Run, Shape, Streams},
     keys, opaque,
-    unfold::{self, Unfolded},
-    verify::{Parts, candidate, linear, may_match},
+    unfold::Unfolded,
+    verify::{Parts, linear},
 };
 use crate::limits;
 
@@ -46,8 +46,8 @@ pub struct Scratch {
     /// Texts in base64 and the like: where they stand. What they mean is in `meant`.
     opaque: Vec<(u32, u32, u32)>,
     meant: Option<Box<Scratch>>,
-    /// The text, and the place in it up to which that was looked for.
-    looked_into: (u32, u32),
+    /// The place of the arena up to which that was looked for.
+    looked_into: u32,
     look: Option<Box<Look>>,
     pub(super) nested: Option<Box<Scratch>>,
     pub(super) workspace: super::batch::Workspace,
@@ -105,7 +105,7 @@ impl Scratch {
         self.tenant_keys.next_round();
         self.encoded.clear();
         self.opaque.clear();
-        self.looked_into = (u32::MAX, 0);
+        self.looked_into = 0;
     }
 
     /// Adds a text that stands under `key`; returns its number.
@@ -156,7 +156,7 @@ impl Scratch {
     fn look_into_base64(&mut self, t: usize, at: usize, joined: Option<usize>) {
         let text = self.texts[t];
         let whole = &self.arena[text.start as usize..text.end as usize];
-        let looked = if self.looked_into.0 == t as u32 { self.looked_into.1 as usize } else { 0 };
+        let looked = self.looked_into.saturating_sub(text.start) as usize;
         let start = match joined {
             Some(len) => at - len,
             None => {
@@ -167,7 +167,7 @@ impl Scratch {
         if start < looked {
             return;
         }
-        self.looked_into = (t as u32, at as u32);
+        self.looked_into = text.start + at as u32;
         if !opaque::like_base64(&whole[start..at]) {
             return;
         }
@@ -285,44 +285,9 @@ impl Engine {
             streams.next(planes);
             self.literals_at(scratch, streams, base, text);
             self.separators_at(scratch, streams, base, text);
-            let mut text = text;
-            for i in 0..blocks {
-                let Hits { shapes, present, runs, .. } = &streams.hits;
-                let (runs, present, encoded) = (runs[i], present[i] & self.shapes, planes.encoded[i]);
-                if encoded | runs | present == 0 {
-                    continue;
-                }
-                let base = base + 64 * i;
-                while text + 1 < scratch.texts.len() && scratch.texts[text].end < base as u32 {
-                    text += 1;
-                }
-                for_each(present, |shape| {
-                    for number in &self.by_shape[shape] {
-                        let rule = &self.rules[usize::from(*number)];
-                        for_each(shapes[shape][i], |at| {
-                            let at = base + at;
-                            if !may_match(rule, Shape::ALL[shape], &scratch.arena, at) {
-                                return;
-                            }
-                            let t = text_at(&scratch.texts, text, at);
-                            candidate(rule, *number, t, at, false, &mut scratch.parts());
-                        });
-                    }
-                });
-                for_each(runs, |at| {
-                    let run = streams.run(64 * i + at, &scratch.arena, base - 64 * i);
-                    self.run(scratch, text, base + at, run, depth, || streams.token(64 * i + at));
-                });
-                for_each(encoded, |at| {
-                    let at = base + at;
-                    if unfold::may_start(&scratch.arena[at..at + 8]) {
-                        let t = text_at(&scratch.texts, text, at) as u32;
-                        if scratch.encoded.last() != Some(&t) && at < scratch.texts[t as usize].end as usize {
-                            scratch.encoded.push(t);
-                        }
-                    }
-                });
-            }
+            self.shapes_at(scratch, streams, base, text);
+            self.runs_at(scratch, streams, base, text, depth);
+            hits::encoded_at(scratch, streams, base, text);
         }
         scratch.look = Some(look);
         self.unfiltered(scratch);
@@ -383,14 +348,6 @@ impl Engine {
         }
         scratch.looked_at += std::mem::take(&mut inner.looked_at);
         scratch.nested = Some(inner);
-    }
-}
-
-#[inline(always)]
-fn for_each(mut bits: u64, mut act: impl FnMut(usize)) {
-    while bits != 0 {
-        act(bits.trailing_zeros() as usize);
-        bits &= bits - 1;
     }
 }
 

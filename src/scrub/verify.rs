@@ -24,26 +24,24 @@ pub(super) struct Parts<'a> {
     pub looked_at: &'a mut u64,
 }
 
-/// A closer look at a shape's hit at `at` of the arena, still far cheaper than an automaton: false if no match
-/// that would count has its last hit there. What stands between texts is part of no shape.
+/// A closer look at a shape's hit at `at` of the arena, for one rule: false if no match that would count has its
+/// last hit there. The hit is [`Shape::plausible`], but for cards, of which that is asked here if need be. What
+/// stands between texts is part of no shape.
 #[inline]
 pub(super) fn may_match(rule: &Rule, shape: Shape, arena: &[u8], at: usize) -> bool {
     match (shape, rule.validator) {
         (Shape::Card, Some(Validator::Card)) => validate::may_end_card(arena, at),
-        (Shape::Ipv6, Some(Validator::Ipv6)) => {
-            shape.plausible(arena, at) && validate::may_hold_ipv6(arena, at)
-        }
+        (Shape::Card, _) => shape.plausible(arena, at),
+        (Shape::Ipv6, Some(Validator::Ipv6)) => validate::may_hold_ipv6(arena, at),
         // A value that is the whole match is these digits, what stands before them, and the check letter.
         (Shape::Lettered, Some(validator @ (Validator::Dni | Validator::Nric))) if rule.group.is_none() => {
-            shape.plausible(arena, at) && {
-                let seven = arena[..at].iter().rev().take(8).take_while(|b| b.is_ascii_digit()).count() == 7;
-                let first = at.saturating_sub(8);
-                let joined = seven && arena.get(first).is_some_and(|b| !b.is_ascii_alphanumeric());
-                let end = at + 1 + usize::from(arena[at] == b'-');
-                joined || validator.check(&arena[first..end])
-            }
+            let seven = arena[..at].iter().rev().take(8).take_while(|b| b.is_ascii_digit()).count() == 7;
+            let first = at.saturating_sub(8);
+            let joined = seven && arena.get(first).is_some_and(|b| !b.is_ascii_alphanumeric());
+            let end = at + 1 + usize::from(arena[at] == b'-');
+            joined || validator.check(&arena[first..end])
         }
-        _ => shape.plausible(arena, at),
+        _ => true,
     }
 }
 

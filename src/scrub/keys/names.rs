@@ -35,39 +35,50 @@ fn is_in(set: &[u64; 512], slot: usize) -> bool {
 
 /// Ends of texts that were found to be no name's, some of them: most keys come again and again.
 #[derive(Debug)]
-pub(in crate::scrub) struct Strangers([u64; 1 << Strangers::BITS]);
+pub(in crate::scrub) struct Strangers {
+    /// By six bytes.
+    six: [u64; 1 << Strangers::BITS],
+    /// By eight, where six don't tell.
+    eight: [u64; 1 << Strangers::BITS],
+}
 
 impl Default for Strangers {
     fn default() -> Self {
-        // No six bytes are this.
-        Strangers([u64::MAX; 1 << Strangers::BITS])
+        // No six bytes are this, and no name is in eight such.
+        let none = [u64::MAX; 1 << Strangers::BITS];
+        Strangers { six: none, eight: none }
     }
 }
 
 impl Strangers {
-    const BITS: u32 = 10;
+    const BITS: u32 = 9;
 
     #[inline(always)]
     fn slot(end: u64) -> usize {
         (end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - Strangers::BITS)) as usize
     }
 
-    /// [`Names::may_end`], from memory where it has been asked of the last six bytes before.
+    /// [`Names::may_end`], from memory where it has been asked of the last bytes before.
     #[inline(always)]
     pub fn may_end(&mut self, names: &Names, before: &[u8; 8]) -> bool {
         if !names.numbered && ends_in_number(before) {
             return false;
         }
-        let end = u64::from_le_bytes(*before) >> 16;
-        let known = &mut self.0[Strangers::slot(end)];
-        if *known == end {
+        let eight = u64::from_le_bytes(*before);
+        let six = eight >> 16;
+        let (known, also) = (&mut self.six[Strangers::slot(six)], &mut self.eight[Strangers::slot(eight)]);
+        if *known == six || *also == eight {
             return false;
         }
         if !names.may_end(&before[2..]) {
-            *known = end;
+            *known = six;
             return false;
         }
-        names.may_end(before)
+        let may = names.may_end(before);
+        if !may {
+            *also = eight;
+        }
+        may
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         Engine,
         classes::{Run, Shape, Streams},
         keys, opaque, unfold,
-        verify::candidate,
+        verify::{candidate, may_match},
     },
 };
 
@@ -20,10 +20,7 @@ impl Engine {
     pub(super) fn literals_at(&self, scratch: &mut Scratch, streams: &mut Streams, base: usize, text: usize) {
         let places = &mut streams.hits.literals;
         let here = &scratch.arena[base..];
-        let four = |at: usize| here[at..at + 4].first_chunk().copied().unwrap_or_default();
-        let eight = |at: usize| here[at..at + 8].first_chunk().copied().unwrap_or_default();
-        places.keep(|at| self.literals.may(four(at)));
-        places.keep(|at| self.literals.likely(eight(at)));
+        places.keep(|at| self.literals.may(here[at..at + 8].first_chunk().copied().unwrap_or_default()));
         for at in places.iter() {
             let at = base + at;
             let t = text_at(&scratch.texts, text, at);
@@ -72,10 +69,73 @@ impl Engine {
         }
     }
 
+    /// Shapes that have hits in the blocks at `base`.
+    #[inline(never)]
+    pub(super) fn shapes_at(&self, scratch: &mut Scratch, streams: &mut Streams, base: usize, text: usize) {
+        let hits = &mut streams.hits;
+        let mut present = hits.present & self.shapes;
+        while present != 0 {
+            let number = present.trailing_zeros() as usize;
+            present &= present - 1;
+            let (shape, places) = (Shape::ALL[number], &mut hits.shapes[number]);
+            // What is no card is told faster by its validator.
+            if shape != Shape::Card {
+                places.keep(|at| shape.plausible(&scratch.arena, base + at));
+            }
+            for number in &self.by_shape[number] {
+                let rule = &self.rules[usize::from(*number)];
+                for at in places.iter().map(|at| base + at) {
+                    if may_match(rule, shape, &scratch.arena, at) {
+                        let t = text_at(&scratch.texts, text, at);
+                        candidate(rule, *number, t, at, false, &mut scratch.parts());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs of letters and digits that end in the blocks at `base`: hardly any is more than that.
+    #[inline(never)]
+    pub(super) fn runs_at(
+        &self,
+        scratch: &mut Scratch,
+        streams: &Streams,
+        base: usize,
+        text: usize,
+        depth: usize,
+    ) {
+        let Streams { hits, letters, .. } = streams;
+        let decodes = depth < limits::NESTED_ENCODINGS;
+        for at in hits.runs.iter() {
+            let arena = &scratch.arena[..];
+            let run = letters.run(at, arena, base);
+            let end = base + at;
+            let start = end - run.len;
+            let value = &arena[start..end];
+            let joined = start.checked_sub(1).is_some_and(|i| matches!(arena[i], b'_' | b'-'));
+            let random = run.upper & run.lower & run.digit & joined;
+            let hex = run.digit & decodes && opaque::may_be_hex(value);
+            let base64 = run.upper & decodes & !hex
+                && match letters.token(at) {
+                    Some(len) if !opaque::may_be_base64(&arena[end - len..end]) => {
+                        // As if all of it had been looked for.
+                        if end - len >= scratch.looked_into as usize {
+                            scratch.looked_into = end as u32;
+                        }
+                        false
+                    }
+                    _ => true,
+                };
+            if random | hex | base64 | self.runs.may_fit(value) {
+                self.run(scratch, text, end, run, depth, || letters.token(at));
+            }
+        }
+    }
+
     /// A run of letters and digits has ended before place `at` of the arena: a random token's tail, a number
     /// that is a whole run, or something encoded.
     #[inline(never)]
-    pub(super) fn run(
+    fn run(
         &self,
         scratch: &mut Scratch,
         text: usize,
@@ -141,6 +201,21 @@ impl Engine {
             }),
             Some((start, end)) => found(start as u32, end as u32, number),
             None => {}
+        }
+    }
+}
+
+/// Texts of which something encoded stands in the blocks at `base`.
+#[inline(never)]
+pub(super) fn encoded_at(scratch: &mut Scratch, streams: &mut Streams, base: usize, text: usize) {
+    let places = &mut streams.hits.encoded;
+    let arena = &scratch.arena[base..];
+    places.keep(|at| unfold::may_start(&arena[at..at + 8]));
+    let mut t = text;
+    for at in places.iter().map(|at| base + at) {
+        t = text_at(&scratch.texts, t, at);
+        if scratch.encoded.last() != Some(&(t as u32)) && at < scratch.texts[t].end as usize {
+            scratch.encoded.push(t as u32);
         }
     }
 }
