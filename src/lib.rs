@@ -33,6 +33,8 @@ pub mod buffer;
 
 pub mod export;
 
+pub mod usage;
+
 pub mod gateway;
 pub mod telemetry;
 

@@ -213,6 +213,23 @@ pub const QUARANTINE_QUEUE: usize = 256;
 /// Bytes of rejected batches waiting to be written to the quarantine.
 pub const QUARANTINE_QUEUE_BYTES: usize = 32 * MIB;
 
+// usage ------------------------------------------------------------------------------------
+
+/// How often what has passed is counted.
+pub const USAGE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Rows (tenant, signal, tier) of one day; what is past it counts for the nil tenant.
+pub const USAGE_ROWS: usize = 100_000;
+/// Days that are still counted at once; of one that is past it, everything counts for the nil tenant.
+pub const USAGE_OPEN_DAYS: usize = 64;
+/// Records that a reader was given and that are not counted yet, remembered for each reader.
+pub const USAGE_FATES: usize = 1 << 20;
+/// Ranges of sequences that were passed and not seen, remembered.
+pub const USAGE_GAPS: usize = 4096;
+/// One file of usage, in bytes.
+pub const USAGE_FILE_BYTES: u64 = 512 * MIB as u64;
+/// Space held back so that usage can be written on a full disk, in bytes, at least.
+pub const USAGE_RESERVE_BYTES: usize = MIB / 4;
+
 // export -----------------------------------------------------------------------------------
 
 /// Destinations.

@@ -1,6 +1,8 @@
 //! The gate as a process: it starts, says where it listens, takes data, follows signals, ends with its code.
 
 mod gate;
+#[path = "serve/usage.rs"]
+mod usage;
 
 use std::{
     process::Command,

@@ -145,6 +145,7 @@ impl Place<'_> {
                 items: 0,
                 epoch: 0,
                 checksum: 0,
+                note: 0,
                 ..*header
             };
             file.write_at(&blank.encode(salt), *at)?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Error,
+    Accounting, Counted, Counting, Error, Mark, count,
     disk::{Disk, Lock, RealDisk},
     erase::{self, Erased},
     keeper,
@@ -53,7 +53,21 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`].
     pub fn open_on(disk: Arc<dyn Disk>, settings: Settings, readers: &[String]) -> Result<Journal, Error> {
-        let (shared, next, lock) = prepare(disk, settings, readers)?;
+        Journal::start(prepare(disk, settings, readers)?)
+    }
+
+    /// Opens the journal as [`Journal::open`] does, for somebody who counts what passes: a segment stays until
+    /// [`Counting::counted`] is past it.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_counted(settings: Settings, readers: &[String], counted: Counted) -> Result<Journal, Error> {
+        let (shared, next, lock) = prepare(Arc::new(RealDisk), settings, readers)?;
+        let next = count::begin(&shared, next, counted);
+        Journal::start((shared, next, lock))
+    }
+
+    fn start((shared, next, lock): (Arc<Shared>, u64, Lock)) -> Result<Journal, Error> {
         let writer = Writer::new(Arc::clone(&shared), next);
         let keeper = writer.keeper();
         let for_keeper = Arc::clone(&shared);
@@ -68,6 +82,22 @@ impl Journal {
     /// refused at once where a bound is reached, and later where the disk fails.
     pub fn append(&self, batch: Batch<Clean>, epoch: u32, receipt: Receipt) {
         append(&self.0.shared, batch, epoch, receipt);
+    }
+
+    /// The same, with what is to be counted of it.
+    pub fn append_counted(&self, batch: Batch<Clean>, epoch: u32, counts: &Accounting, receipt: Receipt) {
+        let note = counts.pack();
+        push(&self.0.shared, Entry { batch, epoch, reason: 0, note, urgent: false, receipt });
+    }
+
+    /// Takes a mark in, as [`Journal::append`] takes a batch.
+    pub fn mark(&self, mark: &Mark, receipt: Receipt) {
+        push(&self.0.shared, marked(mark, receipt));
+    }
+
+    /// For whoever counts what passes.
+    pub fn counting(&self) -> Counting {
+        Counting::new(Arc::clone(&self.0.shared))
     }
 
     /// The reader of one destination.
@@ -214,25 +244,36 @@ pub(super) fn prepare(
 }
 
 pub(super) fn append(shared: &Shared, batch: Batch<Clean>, epoch: u32, receipt: Receipt) {
-    let bytes = batch.bytes.len();
+    push(shared, Entry { batch, epoch, reason: 0, note: 0, urgent: false, receipt });
+}
+
+pub(super) fn marked(mark: &Mark, receipt: Receipt) -> Entry {
+    let Mark { tenant, signal, items, reason, epoch, note, urgent } = *mark;
+    let batch = Batch::clean(signal, tenant, items, bytes::Bytes::new());
+    Entry { batch, epoch, reason, note, urgent, receipt }
+}
+
+pub(super) fn push(shared: &Shared, entry: Entry) {
+    let bytes = entry.batch.bytes.len();
     if bytes > limits::RECORD_BYTES {
-        return receipt.refuse(Refusal::TooLarge(format!(
+        return entry.receipt.refuse(Refusal::TooLarge(format!(
             "a batch of {bytes} bytes is over the limit of {} bytes",
             limits::RECORD_BYTES
         )));
     }
-    let tenant = batch.tenant;
+    let tenant = entry.batch.tenant;
     let mut state = shared.lock();
-    if state.draining {
+    let closed = if entry.urgent { state.stop || state.stopped } else { state.draining };
+    if closed {
         drop(state);
-        return receipt.refuse(stopping());
+        return entry.receipt.refuse(stopping());
     }
     let held = state.tenants.get(&tenant).copied().unwrap_or(0) + state.lanes.bytes_of(tenant) as u64;
-    let full = if held + (bytes + HEADER_BYTES) as u64 > shared.settings.tenant_bytes() {
+    let full = if !entry.urgent && held + (bytes + HEADER_BYTES) as u64 > shared.settings.tenant_bytes() {
         state.pressure = true;
-        Some((receipt, "this tenant's share of the gate's disk is used up", 5))
+        Some((entry.receipt, "this tenant's share of the gate's disk is used up", 5))
     } else {
-        let pushed = state.lanes.push(Entry { batch, epoch, receipt });
+        let pushed = state.lanes.push(entry);
         pushed.err().map(|(entry, full)| match full {
             Full::Lane => (entry.receipt, "too much of this tenant's data is waiting for the disk", 1),
             Full::Queue => (entry.receipt, "too much data is waiting for the gate's disk", 1),

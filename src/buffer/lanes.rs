@@ -14,6 +14,12 @@ pub struct Entry {
     pub batch: Batch<Clean>,
     /// The policy it was held against.
     pub epoch: u32,
+    /// What the header says: 0 for data.
+    pub reason: u8,
+    /// What the header says for whoever counts.
+    pub note: u64,
+    /// Taken past the bounds; see [`Mark`](super::Mark).
+    pub urgent: bool,
     /// Who waits for it.
     pub receipt: Receipt,
 }
@@ -89,12 +95,13 @@ impl Lanes {
     /// The entry, and what was full.
     pub fn push(&mut self, entry: Entry) -> Result<(), (Entry, Full)> {
         let (tenant, cost) = (entry.batch.tenant, entry.cost());
-        if self.bytes > 0 && self.bytes + cost > self.queue_bytes {
+        let bounded = !entry.urgent;
+        if bounded && self.bytes > 0 && self.bytes + cost > self.queue_bytes {
             return Err((entry, Full::Queue));
         }
         match self.lanes.get(&tenant) {
-            Some(lane) if lane.bytes + cost > self.lane_bytes => return Err((entry, Full::Lane)),
-            None if self.lanes.len() >= limits::LANES => return Err((entry, Full::Lanes)),
+            Some(lane) if bounded && lane.bytes + cost > self.lane_bytes => return Err((entry, Full::Lane)),
+            None if bounded && self.lanes.len() >= limits::LANES => return Err((entry, Full::Lanes)),
             None => self.turns.push_back(tenant),
             Some(_) => {}
         }
@@ -153,7 +160,7 @@ mod tests {
     fn entry(tenant: u128, epoch: u32, len: usize) -> Entry {
         let bytes = Bytes::from(vec![0; len]);
         let batch = Batch::clean(Signal::Logs, TenantId(Uuid::from_u128(tenant)), 1, bytes);
-        Entry { batch, epoch, receipt: receipt::pair().0 }
+        Entry { batch, epoch, reason: 0, note: 0, urgent: false, receipt: receipt::pair().0 }
     }
 
     /// Scenario: a noisy tenant has 1000 batches waiting when a quiet one sends one.

@@ -10,11 +10,13 @@
 pub mod disk;
 pub mod quarantine;
 
+mod count;
 mod cursor;
 mod erase;
 mod journal;
 mod keeper;
 mod lanes;
+mod note;
 mod reader;
 mod record;
 mod recover;
@@ -30,8 +32,10 @@ mod tests;
 
 use std::{fmt, io, path::Path};
 
+pub use count::{Counted, Counting, Headers, Known};
 pub use erase::Erased;
 pub use journal::Journal;
+pub use note::{Accounting, Mark};
 pub use reader::{Reader, Record};
 pub use record::Header;
 pub use settings::{QuarantineSettings, Settings};

@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    note::Accounting,
     record::Header,
     segment::{Scanner, Step},
     state::Shared,
@@ -28,6 +29,8 @@ pub struct Record {
     pub epoch: u32,
     /// When it was accepted, in unix nanoseconds.
     pub time_unix_nano: u64,
+    /// What is counted of it.
+    pub accounting: Accounting,
     /// The data.
     pub batch: Batch<Clean>,
 }
@@ -92,6 +95,7 @@ impl Reader {
         if let Some(record) = &found {
             let bytes = record.batch.bytes.len() as u64;
             self.outstanding.insert(record.sequence, (bytes, record.time_unix_nano));
+            self.note(record.sequence, true);
         }
         if self.position != before {
             self.publish();
@@ -188,7 +192,20 @@ impl Reader {
         self.scanner = None;
         self.position = self.settled();
         self.outstanding.clear();
+        if let Some(progress) = self.shared.lock().readers.get_mut(&self.name)
+            && let Some(fates) = &mut progress.fates
+        {
+            fates.rewind(self.position);
+        }
         self.publish();
+    }
+
+    /// Tells whoever counts that a record was for this reader, and whether its data was sound.
+    fn note(&self, sequence: u64, sound: bool) {
+        let mut state = self.shared.lock();
+        if let Some(fates) = state.readers.get_mut(&self.name).and_then(|progress| progress.fates.as_mut()) {
+            fates.note(sequence, sound);
+        }
     }
 
     /// Everything up to here is done with.
@@ -285,6 +302,7 @@ impl Reader {
                     if found.is_none() && !erased_since(scanner, limit)? {
                         let to = from + header.record_bytes();
                         self.shared.damaged(base, from, |max| scanner.raw(from, to, max));
+                        self.note(header.sequence, false);
                     }
                 }
                 scanner.pass(&header);
@@ -295,6 +313,7 @@ impl Reader {
                         sequence: header.sequence,
                         epoch: header.epoch,
                         time_unix_nano: header.time_unix_nano,
+                        accounting: Accounting::unpack(header.note),
                         batch,
                     })
                 }))

@@ -4,7 +4,7 @@
 //!  0 magic "PCR1"     4 length u32     8 crc32c of the payload u32
 //! 12 sequence u64    20 tenant [16]   36 time u64 (unix nanoseconds)
 //! 44 items u32       48 epoch u32     52 signal u8   53 reason u8
-//! 54 zero [6]        60 crc32c of salt + bytes 0..60, u32
+//! 54 note u48        60 crc32c of salt + bytes 0..60, u32
 //! ```
 //! Little endian. The header has a check of its own so that it can be trusted without reading the
 //! payload, and so that a damaged payload still has a known length. The salt is drawn for each
@@ -41,6 +41,8 @@ pub struct Header {
     /// In the quarantine: why it was rejected. In the journal: 0 for data; anything else is a mark, which no
     /// destination is given.
     pub reason: u8,
+    /// For whoever counts, 48 bits: of data an [`Accounting`](super::Accounting). In the quarantine 0.
+    pub note: u64,
     /// Items in the payload.
     pub items: u32,
     /// The policy it was held against.
@@ -61,6 +63,7 @@ impl Header {
             tenant: batch.tenant,
             signal: batch.signal,
             reason,
+            note: 0,
             items: batch.items,
             epoch,
             time_unix_nano,
@@ -92,6 +95,7 @@ impl Header {
         out[48..52].copy_from_slice(&self.epoch.to_le_bytes());
         out[52] = self.signal.code();
         out[53] = self.reason;
+        out[54..60].copy_from_slice(&self.note.to_le_bytes()[..6]);
         let check = crc32c::crc32c_append(salt, &out[..60]);
         out[60..].copy_from_slice(&check.to_le_bytes());
         out
@@ -114,6 +118,7 @@ impl Header {
             tenant: TenantId(Uuid::from_slice(&bytes[20..36]).ok()?),
             signal: Signal::from_code(bytes[52])?,
             reason: bytes[53],
+            note: u64_at(52) >> 16,
             items: u32_at(44),
             epoch: u32_at(48),
             time_unix_nano: u64_at(36),
@@ -134,6 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::buffer::note::NOTE_BITS;
 
     proptest! {
         /// Scenario: any header, any one bit flipped, any other salt. Guarantee: the true one reads
@@ -141,12 +147,12 @@ mod tests {
         #[test]
         fn a_header_reads_back_or_is_refused(
             sequence: u64, tenant: u128, items: u32, epoch: u32, time_unix_nano: u64, checksum: u32,
-            reason: u8, salt: u32, signal in 0u8..3, length in 0..limits::RECORD_BYTES as u32,
+            reason: u8, note in 0u64..1 << NOTE_BITS, salt: u32, signal in 0u8..3, length in 0..limits::RECORD_BYTES as u32,
             bit in 0usize..HEADER_BYTES * 8, other in 1u32..,
         ) {
             let header = Header {
                 sequence, tenant: TenantId(Uuid::from_u128(tenant)), signal: Signal::from_code(signal).unwrap(),
-                reason, items, epoch, time_unix_nano, length, checksum,
+                reason, note, items, epoch, time_unix_nano, length, checksum,
             };
             let mut bytes = header.encode(salt);
             prop_assert_eq!(Header::decode(&bytes, salt), Some(header));

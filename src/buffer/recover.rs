@@ -46,6 +46,7 @@ pub fn recover(disk: &Arc<dyn Disk>, settings: &Settings, readers: &[String]) ->
         disk_bytes: 0,
         tenants: HashMap::new(),
         readers: BTreeMap::new(),
+        counted: None,
         pressure: false,
         writing: false,
         groups: 0,

@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    count::Fates,
     disk::Disk,
     lanes::Lanes,
     record::{ERASED, Header},
@@ -81,6 +82,8 @@ pub struct Progress {
     pub outstanding_time: Option<u64>,
     /// Bytes in the reader's hands.
     pub outstanding_bytes: u64,
+    /// What it did with records, where somebody counts.
+    pub fates: Option<Fates>,
 }
 
 /// Everything behind the one lock.
@@ -95,6 +98,8 @@ pub struct State {
     pub tenants: HashMap<TenantId, u64>,
     /// By name.
     pub readers: BTreeMap<String, Progress>,
+    /// Everything up to here is durably counted, where somebody counts.
+    pub counted: Option<u64>,
     /// Somebody was refused for room that consumed records may still hold.
     pub pressure: bool,
     /// The writer holds a group that is not durable yet.
@@ -145,9 +150,9 @@ impl State {
         self.readers.values().map(|reader| reader.done).max().unwrap_or(0).max(written)
     }
 
-    /// The sequence up to which all readers are durably done.
+    /// The sequence up to which all readers are durably done, and who counts.
     pub fn consumed(&self) -> u64 {
-        self.readers.values().map(|r| r.durable).min().unwrap_or(u64::MAX)
+        self.readers.values().map(|r| r.durable).chain(self.counted).min().unwrap_or(u64::MAX)
     }
 
     /// Segment and offset at which one who has passed `position` goes on.

@@ -5,6 +5,7 @@ mod erase;
 mod model;
 mod real;
 mod sweep;
+mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -116,7 +116,10 @@ impl Writer {
         let headers: Vec<Header> = group
             .iter()
             .zip(self.next_sequence..)
-            .map(|(entry, sequence)| Header::of(&entry.batch, sequence, entry.epoch, 0, now))
+            .map(|(entry, sequence)| Header {
+                note: entry.note,
+                ..Header::of(&entry.batch, sequence, entry.epoch, entry.reason, now)
+            })
             .collect();
         let total = headers.iter().map(Header::record_bytes).sum();
         match self.persist(&group, &headers, total) {
@@ -140,10 +143,10 @@ impl Writer {
     fn fitting(&self, group: &[Entry], overhead: u64) -> usize {
         let used = self.shared.lock().disk_bytes;
         let mut room = self.shared.settings.quota_bytes.saturating_sub(used).saturating_sub(overhead);
-        let sizes = group.iter().map(|e| (e.batch.bytes.len() + HEADER_BYTES) as u64);
+        let sizes = group.iter().map(|e| ((e.batch.bytes.len() + HEADER_BYTES) as u64, e.urgent));
         sizes
-            .take_while(|size| {
-                let fits = *size <= room;
+            .take_while(|(size, urgent)| {
+                let fits = *urgent || *size <= room;
                 room = room.saturating_sub(*size);
                 fits
             })

@@ -45,6 +45,7 @@ pub fn check(
     if let Err(messages) = config.buffer.validate() {
         messages.iter().for_each(|message| check.wrong("buffer", message));
     }
+    check.said("usage", config.usage.check());
     check.destinations(outside);
     // Who the tenants are is known only with their catalogue.
     if let Some(catalogue) = catalogue {

@@ -19,6 +19,7 @@ pub mod salts;
 pub mod scan;
 pub mod serve;
 pub mod tenants;
+pub mod usage;
 
 use std::{
     fmt,
@@ -74,6 +75,8 @@ enum Verb {
     /// The tenants that exist: list them, show one, move or purge one, check the catalogue
     #[command(subcommand)]
     Tenants(tenants::Verb),
+    /// What tenants used: items, bytes, values redacted, series, by day
+    Usage(usage::UsageArgs),
     /// Make an API key for a sender that has no tokens
     ApiKey(api_key::ApiKeyArgs),
     /// The tenants' salts of pseudonyms: list them, destroy one
@@ -202,6 +205,7 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
         Verb::ApiKey(args) => api_key::run(args),
         Verb::Tenants(verb) => tenants::run(verb),
         Verb::Salts(verb) => salts::run(verb),
+        Verb::Usage(args) => usage::run(args),
         Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),
         Verb::Schema(args) => show(&config::describe::<Config>(args)).map(|()| Code::Ok),
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{admin, buffer, detect, export, identify, receive, scrub, telemetry, transform};
+use crate::{admin, buffer, detect, export, identify, receive, scrub, telemetry, transform, usage};
 
 /// `portcullis.yaml`. Every section and every key has a default.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub routes: Vec<export::settings::Route>,
     /// The scrape endpoint. A change needs a restart.
     pub prometheus: export::prometheus::Settings,
+    /// What tenants have used, for their bills. A change needs a restart.
+    pub usage: usage::Settings,
     /// The gate's own logs and traces. A change needs a restart.
     pub telemetry: telemetry::Settings,
     /// Health and reload. A change needs a restart.

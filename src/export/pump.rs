@@ -52,9 +52,9 @@ pub trait Surroundings: Send + Sync + 'static {
     fn slug(&self, tenant: TenantId) -> Option<String>;
     /// The tenant as a metric label, bounded.
     fn label(&self, tenant: TenantId) -> metrics::SharedString;
-    /// Items that the receiver will never take: returns once they are kept in the quarantine, durably,
-    /// however long that takes. Their record is done only then.
-    fn refused(&self, refused: &Refused) -> impl Future<Output = ()> + Send;
+    /// Items of a record that the receiver will never take: returns once they are kept in the quarantine and
+    /// counted, durably, however long that takes. The record is done only then.
+    fn refused(&self, record: &Record, refused: &[Refused]) -> impl Future<Output = ()> + Send;
 }
 
 /// How the pump ended.
@@ -262,8 +262,9 @@ impl<S: Surroundings> Pump<S> {
             tasks.spawn(async move {
                 let batches: Vec<Batch<Clean>> = records.iter().map(|record| record.batch.clone()).collect();
                 let outcomes = delivery.deliver(signal, slug.as_deref(), &batches).await;
-                for refused in outcomes.iter().flat_map(|delivered| &delivered.refused) {
-                    surroundings.refused(refused).await;
+                let each = records.iter().zip(&outcomes);
+                for (record, delivered) in each.filter(|(_, delivered)| !delivered.refused.is_empty()) {
+                    surroundings.refused(record, &delivered.refused).await;
                 }
                 Done { records, outcomes }
             });

@@ -82,9 +82,11 @@ impl Surroundings for Gate {
         tenant.to_string().into()
     }
 
-    async fn refused(&self, refused: &Refused) {
-        self.room.notified().await;
-        self.refused.lock().unwrap().push(refused.clone());
+    async fn refused(&self, _: &Record, refused: &[Refused]) {
+        for refused in refused {
+            self.room.notified().await;
+            self.refused.lock().unwrap().push(refused.clone());
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
         normalise, rfc3339_text,
     },
     policy::{Policy, key},
+    usage::Day,
     wire::json::encode,
 };
 
@@ -88,6 +89,16 @@ impl Control {
             "journal_bytes": self.shared.journal.tenant_bytes(tenant),
             "held_bytes": self.shared.moves.held_bytes(tenant),
         })
+    }
+
+    /// What tenants used, on one day or on all that are kept.
+    ///
+    /// # Errors
+    /// The disk's; usage is not counted.
+    pub async fn usage(&self, day: Option<Day>, tenant: Option<TenantId>) -> io::Result<Value> {
+        let usage = self.shared.usage.clone();
+        let ledger = usage.ok_or_else(|| io::Error::other("usage is not counted: usage.enabled is false"))?;
+        blocking(move || Ok(json!({ "days": ledger.report(day, tenant)? }))).await
     }
 
     /// What the quarantine keeps, by tenant, reason and signal.
@@ -205,6 +216,7 @@ impl Control {
             key::salt_directory(config),
             self.shared.journal.clone(),
             findings,
+            self.shared.usage.clone(),
             tenant,
             by.to_owned(),
         );

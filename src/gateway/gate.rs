@@ -20,13 +20,13 @@ use super::{
     control::{Control, end_series},
     holds::Holds,
     moves::Moves,
-    way_out::{Around, FromJournal},
+    way_out::{self, Around, FromJournal},
     workers::{Door, Shared, now},
 };
 use crate::{
     admin::{self, Answer, Ask, Readiness, tokens::Tokens},
     batch::{Batch, Signal},
-    buffer::{Journal, quarantine::Quarantine},
+    buffer::{Accounting, Journal, quarantine::Quarantine},
     config::{Config, ConfigErrors, Document},
     detect::{Engine, Hooks},
     export::{
@@ -41,6 +41,7 @@ use crate::{
         events::{Event, Reloaded},
         metrics::{shared as own_metrics, tenant_label},
     },
+    usage::Ledger,
 };
 
 /// Reads the configuration again; called at the start and on every reload.
@@ -151,7 +152,15 @@ impl Gate {
 
         let destinations = config.destinations();
         let names: Vec<String> = destinations.iter().map(|destination| destination.name.clone()).collect();
-        let journal = Journal::open(config.buffer.clone(), &names).map_err(|error| error.to_string())?;
+        let usage = match config.usage.enabled {
+            true => Some(Arc::new(Ledger::open(&config.buffer.directory, &config.usage)?)),
+            false => None,
+        };
+        let journal = match &usage {
+            Some(ledger) => Journal::open_counted(config.buffer.clone(), &names, ledger.counted()),
+            None => Journal::open(config.buffer.clone(), &names),
+        };
+        let journal = journal.map_err(|error| error.to_string())?;
         let holds = Arc::<Holds>::default();
         let moves = Moves::open(&config.buffer, names, journal.clone(), Arc::clone(&holds))?;
         let quarantine = Quarantine::open(&config.buffer).map_err(|error| error.to_string())?;
@@ -173,10 +182,15 @@ impl Gate {
             journal,
             holds,
             moves,
+            usage,
             quarantine,
             store: Arc::clone(&store),
         });
         let _ = gate.set(Arc::downgrade(&shared));
+        if let Some(ledger) = &shared.usage {
+            let around = way_out::counted(&shared);
+            ledger.start(shared.journal.counting(), around).map_err(|error| format!("usage: {error}"))?;
+        }
         let mut detect = config.detect.clone();
         detect.findings.file = config.findings_file();
         let engine = Engine::start(&detect, &rules, &hooks(&shared)).map_err(|error| error.to_string())?;
@@ -187,7 +201,8 @@ impl Gate {
         let mut pumps = Vec::new();
         for (place, destination) in destinations.iter().enumerate() {
             let reader = shared.journal.reader(&destination.name).map_err(|error| error.to_string())?;
-            let around = Arc::new(Around { shared: Arc::clone(&shared), place });
+            let name = destination.name.clone();
+            let around = Arc::new(Around { shared: Arc::clone(&shared), place, name });
             let mut pump = Pump::new(destination, around)?;
             if destination.verbose {
                 pump = pump.with_records(render);
@@ -322,7 +337,14 @@ impl Gate {
         self.tasks.iter().for_each(Task::abort);
         self.reload.attend(None);
         let shared = Arc::clone(&self.shared);
-        let closed = tokio::task::spawn_blocking(move || shared.journal.close(phase));
+        let closed = tokio::task::spawn_blocking(move || {
+            let closed = shared.journal.close(phase);
+            if let Some(ledger) = &shared.usage {
+                // What is not counted now is after the next start: it is in the journal.
+                ledger.stop();
+            }
+            closed
+        });
         let closed = closed.await.unwrap_or(false);
         for admin in self.admin.into_iter().chain(self.api) {
             admin.shutdown(Duration::from_secs(1)).await;
@@ -348,7 +370,8 @@ fn hooks(shared: &Arc<Shared>) -> Hooks {
             let mut tally = scrub::Tally::default();
             // The file has the finding already; a full journal costs its copy among the logs alone.
             if let Ok(batch) = policy.scrubber.scrub_batch(&mut scratch, raw, &policy.master, &mut tally) {
-                let _ = shared.holds.try_append(&shared.journal, &batch, policy.epoch);
+                let counts = Accounting { own: true, ..Accounting::default() };
+                let _ = shared.holds.try_append(&shared.journal, &batch, policy.epoch, &counts);
             }
         }),
         tenant_label: Arc::new(|tenant| tenant_label(tenant).to_string()),

@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     batch::{Batch, Clean, TenantId},
-    buffer::Journal,
+    buffer::{Accounting, Journal},
     receipt::{self, Refusal, Ticket},
 };
 
@@ -34,12 +34,18 @@ pub struct Holds {
 
 impl Holds {
     /// Takes a batch in; waits while its tenant is paused, and only then.
-    pub async fn append(&self, journal: &Journal, batch: Batch<Clean>, epoch: u32) -> Ticket {
+    pub async fn append(
+        &self,
+        journal: &Journal,
+        batch: Batch<Clean>,
+        epoch: u32,
+        counts: &Accounting,
+    ) -> Ticket {
         let waiting = async {
             loop {
                 // Made before the look, so that no release is missed.
                 let released = self.released.notified();
-                if let Some(ticket) = self.try_append(journal, &batch, epoch) {
+                if let Some(ticket) = self.try_append(journal, &batch, epoch, counts) {
                     return ticket;
                 }
                 released.await;
@@ -56,7 +62,13 @@ impl Holds {
     }
 
     /// Takes a batch in, unless its tenant is paused.
-    pub fn try_append(&self, journal: &Journal, batch: &Batch<Clean>, epoch: u32) -> Option<Ticket> {
+    pub fn try_append(
+        &self,
+        journal: &Journal,
+        batch: &Batch<Clean>,
+        epoch: u32,
+        counts: &Accounting,
+    ) -> Option<Ticket> {
         // Held over the append: once a tenant is paused, nothing of it is on its way past here.
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let (receipt, ticket) = receipt::pair();
@@ -65,7 +77,7 @@ impl Holds {
             Some(Hold::Frozen(own)) => own,
             Some(Hold::Paused) => return None,
         };
-        journal.append(batch.clone(), epoch, receipt);
+        journal.append_counted(batch.clone(), epoch, counts, receipt);
         Some(ticket)
     }
 

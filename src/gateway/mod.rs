@@ -2,6 +2,7 @@
 
 mod api;
 mod control;
+mod counts;
 pub mod gate;
 mod holds;
 pub mod moves;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::Format;
+use super::{Format, counts};
 use crate::{
     batch::{Batch, Clean, Signal, TenantId},
     detect::{self, Observation},
@@ -52,6 +52,10 @@ pub struct Scratch {
 pub struct Part {
     /// Items as they came, before transforms.
     pub received: u32,
+    /// Its share of the body, in bytes.
+    pub bytes: u32,
+    /// Values taken out of it.
+    pub redacted: u64,
     /// Items that a `drop` took out, and that a `sample` left out.
     pub dropped: (u32, u32),
     /// Why it is rejected, or what observe mode let through.
@@ -116,7 +120,10 @@ pub fn run(
         unknown_fields: 0,
     };
     let whole = parts.len() == 1;
-    for part in parts.into_iter().filter(|part| part.items > 0) {
+    let parts: Vec<_> = parts.into_iter().filter(|part| part.items > 0).collect();
+    let sizes: Vec<usize> = parts.iter().map(|part| part.bytes.len()).collect();
+    let shares = counts::share(request.body.len(), sizes.iter().copied());
+    for (part, share) in parts.into_iter().zip(shares) {
         let (tenant, reject, passes) = owners[part.part as usize];
         if !whole {
             wire::survey(signal, &part.bytes, &policy.aliases, &mut scratch.survey).map_err(bad)?;
@@ -147,9 +154,11 @@ pub fn run(
         }
         done.without_key.extend(tally.key_error.take().map(|error| (tenant, tally.without_key, error)));
         let counts = tally.drain(&policy.scrubber);
+        let changed = counts.iter().filter(|(_, action, _)| !matches!(*action, "shadow" | "keep"));
+        let redacted = changed.map(|(_, _, n)| u64::from(*n)).sum();
         done.redacted
             .extend(counts.into_iter().map(|(kind, action, n)| (tenant, kind.to_owned(), action, n)));
-        let part = Part { received: part.items, dropped, reject, batch };
+        let part = Part { received: part.items, bytes: share, redacted, dropped, reject, batch };
         if goes_on { done.accepted.push(part) } else { done.rejected.push(part) }
     }
     Ok(done)

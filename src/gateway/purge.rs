@@ -6,10 +6,11 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{moves::Moves, workers::now};
 use crate::{
@@ -22,13 +23,14 @@ use crate::{
     config::write_whole,
     identify::{Catalogue, State, rfc3339_text},
     scrub::Salts,
+    usage::{Ledger, Report},
 };
 
 /// Where records are, in the data directory.
 const DIRECTORY: &str = "destroyed";
 
 /// What was destroyed of a tenant. A part that says 0 or false had nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Destroyed {
     /// Whose it was.
     pub tenant_id: String,
@@ -48,6 +50,8 @@ pub struct Destroyed {
     pub salt: bool,
     /// Findings about it.
     pub findings: u64,
+    /// What it used, by day: the last account of it.
+    pub usage: Vec<Report>,
 }
 
 /// Where the parts of a tenant are.
@@ -60,6 +64,8 @@ pub struct Kept<'a> {
     pub journal: &'a Journal,
     /// Takes the tenant's findings away.
     pub findings: &'a dyn Fn(TenantId) -> io::Result<u64>,
+    /// What is used, where it is counted.
+    pub usage: Option<&'a Ledger>,
 }
 
 /// What may be destroyed.
@@ -93,6 +99,7 @@ pub fn destroy(kept: &Kept<'_>, tenant: TenantId, held_bytes: u64, by: &str) -> 
     };
     let salt = kept.salts.is_dir() && Salts::open(&kept.salts)?.destroy(tenant)?;
     let findings = (kept.findings)(tenant)?;
+    let usage = kept.usage.map_or(Ok(Vec::new()), |ledger| ledger.forget(tenant))?;
     Ok(Destroyed {
         tenant_id: tenant.to_string(),
         destroyed_at: rfc3339_text(now()),
@@ -103,6 +110,7 @@ pub fn destroy(kept: &Kept<'_>, tenant: TenantId, held_bytes: u64, by: &str) -> 
         quarantine_batches,
         salt,
         findings,
+        usage,
     })
 }
 
@@ -129,12 +137,14 @@ pub async fn purge(
     salts: PathBuf,
     journal: Journal,
     findings: impl Fn(TenantId) -> io::Result<u64> + Send + 'static,
+    usage: Option<Arc<Ledger>>,
     tenant: TenantId,
     by: String,
 ) -> Result<(Destroyed, String), String> {
     let held_bytes = moves.forget(tenant).await.map_err(|error| error.to_string())?;
     let work = move || {
-        let kept = Kept { buffer: &buffer, salts, journal: &journal, findings: &findings };
+        let kept =
+            Kept { buffer: &buffer, salts, journal: &journal, findings: &findings, usage: usage.as_deref() };
         let destroyed = destroy(&kept, tenant, held_bytes, &by)?;
         let (text, path) = record(&buffer.directory, &destroyed)?;
         tracing::info!(target: "portcullis::audit", action = "purge", by = %by, record = %path.display(),

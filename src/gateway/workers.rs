@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use super::{
-    Answer, Budget, Intake, Permit, Submission,
+    Answer, Budget, Intake, Permit, Submission, counts,
     holds::Holds,
     moves::Moves,
     path::{self, Part, Processed},
@@ -25,12 +25,13 @@ use crate::{
     identify::{Admission, Claims},
     limits,
     policy::Policy,
-    receipt::{Accepted, Outcome, Refusal},
+    receipt::{self, Accepted, Outcome, Refusal},
     scrub,
     telemetry::events::{
         BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived, ItemsRejected,
         PseudonymsWithoutKey, SentencesSeen, UnknownFields, ValuesRedacted,
     },
+    usage::Ledger,
 };
 
 /// What every request needs.
@@ -49,6 +50,8 @@ pub struct Shared {
     pub holds: Arc<Holds>,
     /// The tenants that move.
     pub moves: Arc<Moves>,
+    /// Who counts, where usage is counted.
+    pub usage: Option<Arc<Ledger>>,
     /// What was rejected.
     pub quarantine: Quarantine,
     /// The fields that people write in.
@@ -164,7 +167,10 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done:
     for part in &done.accepted {
         let batch = (part.batch.items > 0).then(|| part.batch.clone());
         tickets.push(match batch {
-            Some(batch) => Some(shared.holds.append(&shared.journal, batch, policy.epoch).await),
+            Some(batch) => {
+                let counts = counts::accounting(policy, part);
+                Some(shared.holds.append(&shared.journal, batch, policy.epoch, &counts).await)
+            }
             None => None,
         });
     }
@@ -181,6 +187,18 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done:
     }
     if let Some(refusal) = refused {
         return Err(refusal);
+    }
+    // Counted before it is told. Behind the data, so that what is sent again for the data's sake is not counted twice.
+    if shared.usage.is_some() {
+        let mark = |mark| {
+            let (receipt, ticket) = receipt::pair();
+            shared.journal.mark(&mark, receipt);
+            ticket
+        };
+        let tickets: Vec<_> = counts::marks(policy, signal, &done).into_iter().map(mark).collect();
+        for ticket in tickets {
+            ticket.wait().await?;
+        }
     }
     for (tenant, kind, action, count) in done.redacted {
         ValuesRedacted { tenant, kind: kind.into(), action, values: u64::from(count) }.emit();

@@ -63,6 +63,7 @@ impl Policy {
         check(config.identity.check());
         check(config.receivers.validate());
         check(crate::admin::tokens::Tokens::new(&config.admin.api).map(drop));
+        check(config.usage.check());
         check(config.buffer.validate().map_err(|errors| errors.join("\n")));
         config.destinations().iter().for_each(|destination| check(destination.check()));
         let names = config.identity.aliases.iter().map(String::as_str);

@@ -169,6 +169,47 @@ pub const METRICS: &[Metric] = &[
     gauge("portcullis_catalogue_tenants", Unit::Count, "Tenants in the catalogue."),
     gauge("portcullis_catalogue_age_seconds", Unit::Seconds, "Age of the catalogue in use."),
     counter(
+        "portcullis_usage_items_total",
+        Unit::Count,
+        "Items accepted for destinations, as they are billed: counted once, from the journal.",
+    ),
+    counter(
+        "portcullis_usage_bytes_in_total",
+        Unit::Bytes,
+        "Bytes of request bodies that held accepted or dropped items, as they are billed.",
+    ),
+    counter(
+        "portcullis_usage_delivered_items_total",
+        Unit::Count,
+        "Items that a destination took, as they are billed.",
+    ),
+    counter(
+        "portcullis_usage_bytes_out_total",
+        Unit::Bytes,
+        "Bytes of the items that a destination took, before compression, as they are billed.",
+    ),
+    counter(
+        "portcullis_usage_undeliverable_items_total",
+        Unit::Count,
+        "Accepted items that a destination refused for good, as they are billed.",
+    ),
+    counter(
+        "portcullis_usage_dropped_items_total",
+        Unit::Count,
+        "Items that a policy dropped, by reason, as they are billed.",
+    ),
+    counter(
+        "portcullis_usage_rejected_items_total",
+        Unit::Count,
+        "Items refused for good, by reason, as they are billed.",
+    ),
+    counter("portcullis_usage_redacted_values_total", Unit::Count, "Values taken out, as they are billed."),
+    counter(
+        "portcullis_usage_failures_total",
+        Unit::Count,
+        "Times that usage could not be counted or kept; nothing is lost, it is tried again.",
+    ),
+    counter(
         "portcullis_log_events_suppressed_total",
         Unit::Count,
         "Own log lines not written, because their call site had written too many.",

@@ -1,6 +1,6 @@
 //! `tenants purge` and `tenants verify`: the end of a tenant, and the record of it.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use reqwest::Method;
 use serde_json::json;
@@ -17,6 +17,7 @@ use crate::{
     },
     identify::normalise,
     policy::key,
+    usage::Ledger,
 };
 
 /// The options of `portcullis tenants purge`.
@@ -63,7 +64,18 @@ pub fn destroy(args: &PurgeArgs) -> Result<Code, Failure> {
     }
     let config: Config = args.config.load(Environment::Process)?.decode()?;
     let names: Vec<String> = config.destinations().into_iter().map(|destination| destination.name).collect();
-    let journal = match Journal::open(config.buffer.clone(), &names) {
+    // Who counts keeps what is not counted yet.
+    let usage = match config.usage.enabled {
+        true => {
+            Some(Arc::new(Ledger::open(&config.buffer.directory, &config.usage).map_err(Failure::failed)?))
+        }
+        false => None,
+    };
+    let opened = match &usage {
+        Some(ledger) => Journal::open_counted(config.buffer.clone(), &names, ledger.counted()),
+        None => Journal::open(config.buffer.clone(), &names),
+    };
+    let journal = match opened {
         Ok(journal) => journal,
         Err(error) if error.is_taken() => {
             let path = format!("/v1/tenants/{}/purge", super::segment(&args.tenant));
@@ -93,7 +105,8 @@ pub fn destroy(args: &PurgeArgs) -> Result<Code, Failure> {
         let moves = Moves::open(&config.buffer, names, journal.clone(), Default::default())?;
         let forget = move |tenant| FindingsLog::new(findings.clone()).forget(tenant);
         let salts = key::salt_directory(&config);
-        purge(&moves, config.buffer.clone(), salts, journal.clone(), forget, tenant, "command".into()).await
+        purge(&moves, config.buffer.clone(), salts, journal.clone(), forget, usage, tenant, "command".into())
+            .await
     });
     let (destroyed, signed) = purged.map_err(Failure::failed)?;
     show(&format!("{}\n", json!({ "record": destroyed, "signed": signed })))?;

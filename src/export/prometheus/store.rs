@@ -100,6 +100,12 @@ impl Store {
         self.total.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Each tenant that has series, and how many.
+    pub fn series_by_tenant(&self) -> Vec<(TenantId, usize)> {
+        let all = self.all();
+        all.iter().map(|tenant| lock(tenant)).map(|tenant| (tenant.id, tenant.weight())).collect()
+    }
+
     /// The settings it was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -17,6 +17,7 @@ use crate::{
     batch::{Signal, TenantId},
     buffer::quarantine::Filter,
     identify::State,
+    usage::Day,
 };
 
 /// Answers requests of those who have a token.
@@ -93,6 +94,8 @@ async fn act(control: &Control, who: &Who, act: Act, tenant: TenantId, ask: &Ask
         }
         Act::Tenant => control.tenant(tenant).ok_or_else(gone)?,
         Act::Limits => control.limits(tenant),
+        Act::Usage => control.usage(query.day()?, None).await.map_err(disk)?,
+        Act::TenantUsage => control.usage(query.day()?, Some(tenant)).await.map_err(disk)?,
         Act::Quarantine => control.quarantine(None).await.map_err(disk)?,
         Act::TenantQuarantine => control.quarantine(Some(tenant)).await.map_err(disk)?,
         Act::Batches => {
@@ -142,6 +145,10 @@ impl Query<'_> {
         Ok(limit.unwrap_or(default))
     }
 
+    fn day(&self) -> Result<Option<Day>, Problem> {
+        self.parse("day", |text| text.parse().map_err(|_| "day: expected a day as 2026-01-31".into()))
+    }
+
     fn filter(&self, tenant: TenantId) -> Result<Filter, Problem> {
         let reason = self.parse("reason", |text| text.parse().map_err(|why| format!("reason: {why}")))?;
         let signal = self.parse("signal", |text| {
@@ -189,7 +196,7 @@ fn gone() -> Problem {
 }
 
 fn disk(error: std::io::Error) -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the quarantine: {error}"))
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the gate's disk: {error}"))
 }
 
 fn not_moved(error: NotMoved) -> Problem {

@@ -12,6 +12,8 @@ pub(super) enum Act {
     Tenants,
     Tenant,
     Limits,
+    Usage,
+    TenantUsage,
     Quarantine,
     TenantQuarantine,
     Batches,
@@ -40,7 +42,7 @@ const fn route(method: Method, path: &'static str, own: bool, act: Act, about: &
 
 pub(super) const TENANT: &str = "{tenant}";
 
-pub(super) static ROUTES: [Route; 18] = [
+pub(super) static ROUTES: [Route; 20] = [
     route(Method::GET, "/v1/openapi.json", true, Act::Describe, "This description"),
     route(Method::GET, "/v1/tenants", false, Act::Tenants, "The tenants; ?state, ?after, ?limit (100)"),
     route(
@@ -57,6 +59,8 @@ pub(super) static ROUTES: [Route; 18] = [
         Act::Limits,
         "Its limits, and the disk that it holds",
     ),
+    route(Method::GET, "/v1/usage", false, Act::Usage, "What all tenants used; ?day (all that are kept)"),
+    route(Method::GET, "/v1/tenants/{tenant}/usage", true, Act::TenantUsage, "What one tenant used; ?day"),
     route(
         Method::GET,
         "/v1/quarantine",

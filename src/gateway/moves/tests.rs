@@ -68,7 +68,12 @@ impl Gate {
     }
 
     async fn send(&self, tenant: TenantId, id: u64) {
-        self.holds.append(&self.journal, batch(tenant, id), 1).await.wait().await.unwrap();
+        self.holds
+            .append(&self.journal, batch(tenant, id), 1, &Default::default())
+            .await
+            .wait()
+            .await
+            .unwrap();
     }
 
     /// The destinations take all that they can have now.
