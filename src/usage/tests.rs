@@ -215,3 +215,22 @@ fn damaged_totals_are_set_aside() {
     let refused = Ledger::open(data.path(), &Settings::default()).unwrap_err();
     assert!(refused.contains("later version"), "{refused}");
 }
+
+/// Scenario: a record that was not on the disk when those behind it were counted is there after a restart (its fsync
+/// failed, and it could not be cut off), and is delivered. Guarantee: it did not count as in, so it never counts as out;
+/// what nobody needs any more is forgotten.
+#[test]
+fn what_was_passed_unseen_never_goes_out() {
+    let batch = Batch::clean(Signal::Logs, ONE, 1, Bytes::from_static(b"x"));
+    let header = |sequence| buffer::Header::of(&batch, sequence, 1, 0, now());
+    let mut totals = Totals { out: [("backend".to_owned(), 0)].into(), ..Totals::default() };
+    for sequence in [1, 2, 5] {
+        totals.take_in(&header(sequence), &mut Changes::new());
+    }
+    totals.skip_to(6);
+    let out: Vec<u64> = (1..=7).filter(|sequence| totals.goes_out(&header(*sequence))).collect();
+    assert_eq!(out, [1, 2, 5, 7]);
+    totals.passed("backend", 5);
+    assert_eq!(Vec::from(totals.gaps.clone()), [(6, 6)]);
+    assert_eq!(Totals::from_file(totals.file()), totals);
+}

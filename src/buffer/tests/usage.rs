@@ -374,7 +374,8 @@ proptest! {
     }
 }
 
-fn script(disk: &FaultyDisk, seed: u64) {
+/// `over`: everything is delivered, and its day is over, before the totals are ever written.
+fn script(disk: &FaultyDisk, seed: u64, over: bool) {
     let mut usage = Usage::new(disk.clone(), seed);
     for round in 0..3 {
         for n in 0..7 {
@@ -382,7 +383,7 @@ fn script(disk: &FaultyDisk, seed: u64) {
         }
         while usage.write() {}
         for destination in [0, 1] {
-            for _ in 0..3 {
+            for _ in 0..if over { 7 } else { 3 } {
                 usage.read(destination);
             }
             usage.done(destination, 0);
@@ -390,7 +391,7 @@ fn script(disk: &FaultyDisk, seed: u64) {
         while usage.write() {}
         usage.done(0, 0);
         usage.run().writer.keep();
-        usage.tick(if round == 1 { 2 } else { 0 });
+        usage.tick(if over || round == 1 { 2 } else { 0 });
         if round == 1 || usage.disk.dead() {
             usage.crash();
         }
@@ -402,15 +403,17 @@ fn script(disk: &FaultyDisk, seed: u64) {
 /// Guarantee: everything is counted exactly once.
 #[test]
 fn a_fault_at_any_call_counts_nothing_twice_or_never() {
-    let disk = FaultyDisk::default();
-    script(&disk, 1);
-    let calls = disk.calls();
-    assert!(calls > 100, "the script must do something: {calls}");
-    for at in 0..calls {
-        for fault in Fault::ALL {
-            let disk = FaultyDisk::default();
-            disk.fail_in(at, fault);
-            script(&disk, at);
+    for over in [false, true] {
+        let disk = FaultyDisk::default();
+        script(&disk, 1, over);
+        let calls = disk.calls();
+        assert!(calls > 100, "the script must do something: {calls}");
+        for at in 0..calls {
+            for fault in if over { &[Fault::Crash][..] } else { &Fault::ALL } {
+                let disk = FaultyDisk::default();
+                disk.fail_in(at, *fault);
+                script(&disk, at, over);
+            }
         }
     }
 }
