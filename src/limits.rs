@@ -65,8 +65,11 @@ pub const TLS_FILE_BYTES: u64 = 4 * MIB as u64;
 /// A request to the admin server, in bytes.
 pub const ADMIN_REQUEST_BYTES: usize = MIB;
 
-/// Requests that wait for a worker.
-pub const WORK_QUEUE: usize = 1024;
+/// What one tenant may have of the in-flight bytes, as a divisor: half. One request alone may have all.
+pub const TENANT_IN_FLIGHT_DIVISOR: usize = 2;
+/// What a request counts for at least while it waits for a worker, in bytes: so that the queue is bounded in
+/// requests, too.
+pub const WORK_COST_BYTES: usize = 16 * 1024;
 
 // identify ---------------------------------------------------------------------------------
 
@@ -96,6 +99,11 @@ pub const CATALOGUE_BYTES: u64 = 512 * MIB as u64;
 pub const TENANT_TEXT_BYTES: usize = 128;
 /// Tenants with a token bucket at once.
 pub const ADMITTED_TENANTS: usize = 131_072;
+
+/// Tenants whose limits are shared in one call to Redis.
+pub const SHARED_TENANTS_AT_ONCE: usize = 256;
+/// For how long a tenant that was throttled is refused without a look at its requests, at most, in nanoseconds.
+pub const THROTTLE_TOLD_NANOS: u64 = 1_000_000_000;
 
 // transform --------------------------------------------------------------------------------
 

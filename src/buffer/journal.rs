@@ -84,15 +84,23 @@ impl Journal {
         append(&self.0.shared, batch, epoch, receipt);
     }
 
-    /// The same, with what is to be counted of it.
-    pub fn append_counted(&self, batch: Batch<Clean>, epoch: u32, counts: &Accounting, receipt: Receipt) {
+    /// The same, with what is to be counted of it, for a tenant that may hold this share of the disk in the place of
+    /// `buffer.tenant_share`.
+    pub fn append_counted(
+        &self,
+        batch: Batch<Clean>,
+        epoch: u32,
+        counts: &Accounting,
+        share: Option<f64>,
+        receipt: Receipt,
+    ) {
         let note = counts.pack();
-        push(&self.0.shared, Entry { batch, epoch, reason: 0, note, urgent: false, receipt });
+        push(&self.0.shared, Entry { batch, epoch, reason: 0, note, urgent: false, receipt }, share);
     }
 
     /// Takes a mark in, as [`Journal::append`] takes a batch.
     pub fn mark(&self, mark: &Mark, receipt: Receipt) {
-        push(&self.0.shared, marked(mark, receipt));
+        push(&self.0.shared, marked(mark, receipt), None);
     }
 
     /// For whoever counts what passes.
@@ -244,7 +252,7 @@ pub(super) fn prepare(
 }
 
 pub(super) fn append(shared: &Shared, batch: Batch<Clean>, epoch: u32, receipt: Receipt) {
-    push(shared, Entry { batch, epoch, reason: 0, note: 0, urgent: false, receipt });
+    push(shared, Entry { batch, epoch, reason: 0, note: 0, urgent: false, receipt }, None);
 }
 
 pub(super) fn marked(mark: &Mark, receipt: Receipt) -> Entry {
@@ -253,7 +261,7 @@ pub(super) fn marked(mark: &Mark, receipt: Receipt) -> Entry {
     Entry { batch, epoch, reason, note, urgent, receipt }
 }
 
-pub(super) fn push(shared: &Shared, entry: Entry) {
+pub(super) fn push(shared: &Shared, entry: Entry, share: Option<f64>) {
     let bytes = entry.batch.bytes.len();
     if bytes > limits::RECORD_BYTES {
         return entry.receipt.refuse(Refusal::TooLarge(format!(
@@ -269,7 +277,8 @@ pub(super) fn push(shared: &Shared, entry: Entry) {
         return entry.receipt.refuse(stopping());
     }
     let held = state.tenants.get(&tenant).copied().unwrap_or(0) + state.lanes.bytes_of(tenant) as u64;
-    let full = if !entry.urgent && held + (bytes + HEADER_BYTES) as u64 > shared.settings.tenant_bytes() {
+    let full = if !entry.urgent && held + (bytes + HEADER_BYTES) as u64 > shared.settings.tenant_bytes(share)
+    {
         state.pressure = true;
         Some((entry.receipt, "this tenant's share of the gate's disk is used up", 5))
     } else {

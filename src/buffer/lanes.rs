@@ -1,4 +1,4 @@
-//! One bounded queue a tenant in front of the writer, drained by byte-weighted deficit round robin.
+//! One bounded queue a tenant in front of the writer, or of the workers, drained by byte-weighted deficit round robin.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -24,9 +24,29 @@ pub struct Entry {
     pub receipt: Receipt,
 }
 
-impl Entry {
+/// What can wait in a lane.
+pub trait Waiting {
+    /// Whose lane.
+    fn tenant(&self) -> TenantId;
+    /// What it counts for, in bytes.
+    fn cost(&self) -> usize;
+    /// Whether it goes in past all bounds.
+    fn urgent(&self) -> bool {
+        false
+    }
+}
+
+impl Waiting for Entry {
+    fn tenant(&self) -> TenantId {
+        self.batch.tenant
+    }
+
     fn cost(&self) -> usize {
         self.batch.bytes.len() + super::record::HEADER_BYTES
+    }
+
+    fn urgent(&self) -> bool {
+        self.urgent
     }
 }
 
@@ -41,16 +61,21 @@ pub enum Full {
     Lanes,
 }
 
-#[derive(Default)]
-struct Lane {
-    entries: VecDeque<Entry>,
+struct Lane<E> {
+    entries: VecDeque<E>,
     bytes: usize,
     deficit: usize,
 }
 
+impl<E> Default for Lane<E> {
+    fn default() -> Self {
+        Lane { entries: VecDeque::new(), bytes: 0, deficit: 0 }
+    }
+}
+
 /// All lanes. A lane lives only while something is in it.
-pub struct Lanes {
-    lanes: HashMap<TenantId, Lane>,
+pub struct Lanes<E = Entry> {
+    lanes: HashMap<TenantId, Lane<E>>,
     /// Whose turn is next; each tenant with a lane once.
     turns: VecDeque<TenantId>,
     /// Whether the first of `turns` has had its quantum already.
@@ -60,7 +85,7 @@ pub struct Lanes {
     queue_bytes: usize,
 }
 
-impl Lanes {
+impl<E: Waiting> Lanes<E> {
     /// Empty lanes with their bounds in bytes.
     pub fn new(lane_bytes: usize, queue_bytes: usize) -> Self {
         Lanes {
@@ -93,9 +118,9 @@ impl Lanes {
     ///
     /// # Errors
     /// The entry, and what was full.
-    pub fn push(&mut self, entry: Entry) -> Result<(), (Entry, Full)> {
-        let (tenant, cost) = (entry.batch.tenant, entry.cost());
-        let bounded = !entry.urgent;
+    pub fn push(&mut self, entry: E) -> Result<(), (E, Full)> {
+        let (tenant, cost) = (entry.tenant(), entry.cost());
+        let bounded = !entry.urgent();
         if bounded && self.bytes > 0 && self.bytes + cost > self.queue_bytes {
             return Err((entry, Full::Queue));
         }
@@ -113,7 +138,7 @@ impl Lanes {
     }
 
     /// Takes the next entries in fair order: about `max_bytes`, and at least one where there is one.
-    pub fn take(&mut self, max_bytes: usize) -> Vec<Entry> {
+    pub fn take(&mut self, max_bytes: usize) -> Vec<E> {
         let mut taken = Vec::new();
         let mut room = max_bytes;
         while let Some(&tenant) = self.turns.front() {
@@ -124,8 +149,7 @@ impl Lanes {
             if !std::mem::replace(&mut self.begun, true) {
                 lane.deficit += limits::LANE_QUANTUM_BYTES;
             }
-            while let Some(cost) = lane.entries.front().map(Entry::cost).filter(|cost| *cost <= lane.deficit)
-            {
+            while let Some(cost) = lane.entries.front().map(E::cost).filter(|cost| *cost <= lane.deficit) {
                 if cost > room && !taken.is_empty() {
                     // The group is full: this lane goes on with its turn in the next group.
                     return taken;

@@ -35,6 +35,7 @@ use std::{fmt, io, path::Path};
 pub use count::{Counted, Counting, Headers, Known};
 pub use erase::Erased;
 pub use journal::Journal;
+pub(crate) use lanes::{Full, Lanes, Waiting};
 pub use note::{Accounting, Mark};
 pub use reader::{Reader, Record};
 pub use record::Header;

@@ -22,7 +22,8 @@ pub struct Settings {
     pub lane_bytes: usize,
     /// Data of all tenants waiting in memory for the disk, in bytes. Default 128 MiB.
     pub queue_bytes: usize,
-    /// Share of `quota_bytes` that one tenant may hold, above 0 and up to 1. Default 0.5.
+    /// Share of `quota_bytes` that one tenant may hold, above 0 and up to 1; a tenant's own `disk_share` holds in
+    /// its place. Default 0.5.
     pub tenant_share: f64,
     /// Data written and made durable with one flush of the disk, in bytes. Default 4 MiB.
     pub group_commit_bytes: usize,
@@ -105,9 +106,9 @@ impl Settings {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// What one tenant may hold on the disk, in bytes.
-    pub fn tenant_bytes(&self) -> u64 {
-        (self.quota_bytes as f64 * self.tenant_share) as u64
+    /// What one tenant may hold on the disk, in bytes: its own share, or that of all.
+    pub fn tenant_bytes(&self, share: Option<f64>) -> u64 {
+        (self.quota_bytes as f64 * share.unwrap_or(self.tenant_share)) as u64
     }
 }
 

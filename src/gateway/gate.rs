@@ -257,6 +257,7 @@ impl Gate {
         reload.tend();
         tasks.push(tokio::spawn(tell(Arc::clone(&shared), Arc::clone(&reload), readiness.clone())));
         tasks.push(tokio::spawn(control.end_of_life()));
+        tasks.push(tokio::spawn(super::sharing::share(Arc::clone(&shared))));
         tasks.push(tokio::spawn(follow(Arc::clone(&reload), config.process.reload_interval)));
         readiness.ready("receivers");
         Ok(Gate {
@@ -371,7 +372,7 @@ fn hooks(shared: &Arc<Shared>) -> Hooks {
             // The file has the finding already; a full journal costs its copy among the logs alone.
             if let Ok(batch) = policy.scrubber.scrub_batch(&mut scratch, raw, &policy.master, &mut tally) {
                 let counts = Accounting { own: true, ..Accounting::default() };
-                let _ = shared.holds.try_append(&shared.journal, &batch, policy.epoch, &counts);
+                let _ = shared.holds.try_append(&shared.journal, &batch, policy.epoch, &counts, None);
             }
         }),
         tenant_label: Arc::new(|tenant| tenant_label(tenant).to_string()),
@@ -478,16 +479,9 @@ fn tell_catalogue(policy: &Policy) {
     metrics::gauge!("portcullis_catalogue_tenants").set(policy.catalogue.len() as f64);
     for tenant in policy.catalogue.iter().take(crate::limits::TENANT_LABELS) {
         let limits = policy.catalogue.limits(tenant.id, &policy.config.identity);
-        for (name, limit) in [
-            ("items_per_second", limits.items_per_second),
-            ("bytes_per_second", limits.bytes_per_second),
-            ("series", limits.series),
-        ] {
-            if let Some(limit) = limit {
-                let label = tenant_label(tenant.id);
-                metrics::gauge!("portcullis_tenant_limit", "tenant_id" => label, "limit" => name)
-                    .set(limit as f64);
-            }
+        for (name, limit) in limits.told() {
+            let label = tenant_label(tenant.id);
+            metrics::gauge!("portcullis_tenant_limit", "tenant_id" => label, "limit" => name).set(limit);
         }
     }
 }

@@ -40,12 +40,13 @@ impl Holds {
         batch: Batch<Clean>,
         epoch: u32,
         counts: &Accounting,
+        share: Option<f64>,
     ) -> Ticket {
         let waiting = async {
             loop {
                 // Made before the look, so that no release is missed.
                 let released = self.released.notified();
-                if let Some(ticket) = self.try_append(journal, &batch, epoch, counts) {
+                if let Some(ticket) = self.try_append(journal, &batch, epoch, counts, share) {
                     return ticket;
                 }
                 released.await;
@@ -68,16 +69,18 @@ impl Holds {
         batch: &Batch<Clean>,
         epoch: u32,
         counts: &Accounting,
+        share: Option<f64>,
     ) -> Option<Ticket> {
         // Held over the append: once a tenant is paused, nothing of it is on its way past here.
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let (receipt, ticket) = receipt::pair();
-        let journal = match held.get(&batch.tenant) {
-            None => journal,
-            Some(Hold::Frozen(own)) => own,
+        let (journal, share) = match held.get(&batch.tenant) {
+            None => (journal, share),
+            // All of it is the tenant's.
+            Some(Hold::Frozen(own)) => (own, None),
             Some(Hold::Paused) => return None,
         };
-        journal.append_counted(batch.clone(), epoch, counts, receipt);
+        journal.append_counted(batch.clone(), epoch, counts, share, receipt);
         Some(ticket)
     }
 

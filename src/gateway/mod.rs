@@ -8,6 +8,8 @@ mod holds;
 pub mod moves;
 pub mod path;
 pub mod purge;
+mod queue;
+mod sharing;
 mod way_out;
 mod workers;
 
@@ -19,6 +21,7 @@ use bytes::Bytes;
 
 use crate::{
     batch::Signal,
+    identify::in_flight::Use,
     receipt::{Outcome, Refusal},
 };
 
@@ -64,8 +67,16 @@ pub struct Submission {
 /// A boxed future, so that [`Intake`] is object safe.
 pub type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
+/// What [`Intake::enter`] answers: where this request goes on, if that is another place.
+pub type Entering<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<dyn Intake>>, Refusal>> + Send + 'a>>;
+
 /// What a receiver hands requests to.
 pub trait Intake: Send + Sync + 'static {
+    /// Looks at who sends, before a body is read: who is not let in costs no more than this. The answer is the
+    /// intake of this one request, which knows its sender; nothing where it is this one.
+    fn enter<'a>(&'a self, _credentials: &'a Credentials) -> Entering<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Reserves `bytes` of the global in-flight budget, before a body is read.
     fn reserve(&self, bytes: usize) -> Result<Permit, Refusal>;
     /// Takes one request; the answer comes when its data is durable or refused.
@@ -79,6 +90,8 @@ pub trait Intake: Send + Sync + 'static {
 pub struct Permit {
     budget: Arc<std::sync::atomic::AtomicUsize>,
     bytes: usize,
+    /// The tenant whose bytes they are, too.
+    of: Option<Arc<Use>>,
 }
 
 /// The global budget of in-flight bytes.
@@ -113,12 +126,13 @@ impl Budget {
                 message: "too many bytes in flight; send again later".into(),
                 retry_after: std::time::Duration::from_secs(1),
             })?;
-        Ok(Permit { budget: Arc::clone(&self.used), bytes })
+        Ok(Permit { budget: Arc::clone(&self.used), bytes, of: None })
     }
 }
 
 impl Permit {
-    /// Grows this share by `more` bytes of `budget` (decompression), or refuses.
+    /// Grows this share by `more` bytes of `budget` (decompression), or refuses. It is to be the intake that the
+    /// share came from.
     pub fn grow(&mut self, budget_of: &dyn Intake, more: usize) -> Result<(), Refusal> {
         let mut extra = budget_of.reserve(more)?;
         self.bytes += std::mem::take(&mut extra.bytes);
@@ -129,6 +143,9 @@ impl Permit {
     pub fn shrink_to(&mut self, bytes: usize) {
         if let Some(over) = self.bytes.checked_sub(bytes) {
             self.budget.fetch_sub(over, std::sync::atomic::Ordering::AcqRel);
+            if let Some(of) = &self.of {
+                of.give_back(over);
+            }
             self.bytes = bytes;
         }
     }
@@ -136,6 +153,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.budget.fetch_sub(self.bytes, std::sync::atomic::Ordering::AcqRel);
+        self.shrink_to(0);
     }
 }

@@ -9,13 +9,13 @@ use super::{Format, counts};
 use crate::{
     batch::{Batch, Clean, Signal, TenantId},
     detect::{self, Observation},
-    identify::{Admission, Claims, Declared, Level, Reject, Resolver, baggage, normalise, stamp},
+    identify::{Admission, Claims, Declared, Level, Reject, Resolver, Slot, baggage, normalise, stamp},
     policy::Policy,
     receipt::Refusal,
     receive::ndjson,
     scrub, transform,
     wire::{
-        self, Edits, Mark, Place, Sharing, Survey, WireError,
+        self, Cuts, Edits, Mark, Place, Sharing, Survey, WireError,
         view::{self, AnyValue, Message},
     },
 };
@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub headers: &'a [(String, String)],
     /// The `baggage` header, whole.
     pub baggage: Option<&'a str>,
+    /// The tenant that it counts as a request of already.
+    pub entered: Option<TenantId>,
     /// When it came, in nanoseconds since 1970.
     pub now: u64,
 }
@@ -80,6 +82,10 @@ pub struct Processed {
     pub without_key: Vec<(TenantId, u64, Arc<std::io::Error>)>,
     /// Fields that the protocol does not have.
     pub unknown_fields: u64,
+    /// Attributes over their tenants' limits.
+    pub cuts: Vec<(TenantId, Cuts)>,
+    /// Tenants that it counts as a request of, until it is answered.
+    pub slots: Vec<Slot>,
 }
 
 /// Whose a part is: tenant, verdict, what observe mode noted.
@@ -103,10 +109,14 @@ pub fn run(
     let (owners, sharing) = share(policy, &resolver, &scratch.survey, signal, &bytes, request.now);
     observed(policy, scratch, &request, &bytes, observe);
     let parts = wire::split(signal, &bytes, &sharing).map_err(bad)?;
+    let mut slots = Vec::new();
     for part in &parts {
         let (tenant, reject, passes) = owners[part.part as usize];
         if passes || reject.is_none() {
             let limits = policy.catalogue.limits(tenant, &policy.config.identity);
+            if let Some(most) = limits.concurrent_requests.filter(|_| request.entered != Some(tenant)) {
+                slots.push(admission.in_flight.enter(tenant, Some(most))?);
+            }
             admission.admit(tenant, limits, u64::from(part.items), part.bytes.len() as u64)?;
         }
     }
@@ -118,6 +128,8 @@ pub fn run(
         content: Vec::new(),
         without_key: Vec::new(),
         unknown_fields: 0,
+        cuts: Vec::new(),
+        slots,
     };
     let whole = parts.len() == 1;
     let parts: Vec<_> = parts.into_iter().filter(|part| part.items > 0).collect();
@@ -146,8 +158,17 @@ pub fn run(
         let items = part.items - dropped.0 - dropped.1;
         let raw = Batch::raw(signal, tenant, items, bytes);
         let mut tally = scrub::Tally::default();
-        let batch =
+        let mut batch =
             policy.scrubber.scrub_batch(&mut scratch.scrub, raw, &policy.master, &mut tally).map_err(bad)?;
+        let limits = policy.catalogue.limits(tenant, &policy.config.identity);
+        if goes_on && limits.cuts() {
+            // Behind the scrubber: what is cut short might no longer be known for what it is.
+            let (most, longest) = (limits.attributes, limits.attribute_bytes);
+            let (bytes, cuts) =
+                wire::cut(signal, &batch.bytes, most, longest, &mut scratch.edits).map_err(bad)?;
+            batch = batch.part(items, bytes);
+            done.cuts.push((tenant, cuts));
+        }
         done.unknown_fields += tally.unknown_fields;
         if tally.content.sentences > 0 {
             done.content.push((tenant, std::mem::take(&mut tally.content)));

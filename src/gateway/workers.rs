@@ -8,28 +8,28 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use super::{
-    Answer, Budget, Intake, Permit, Submission, counts,
+    Answer, Budget, Credentials, Entering, Intake, Permit, Submission, counts,
     holds::Holds,
     moves::Moves,
     path::{self, Part, Processed},
+    queue::{Hatch, Queue, Shut},
 };
 use crate::{
     batch::{Signal, TenantId},
-    buffer::{Journal, quarantine::Quarantine},
+    buffer::{Journal, Waiting, quarantine::Quarantine},
     detect::{Engine, Finding},
     export::{prometheus::Store, route::Targets},
-    identify::{Admission, Claims},
+    identify::{Admission, Claims, Slot, in_flight::throttled, normalise},
     limits,
     policy::Policy,
     receipt::{self, Accepted, Outcome, Refusal},
     scrub,
     telemetry::events::{
-        BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived, ItemsRejected,
-        PseudonymsWithoutKey, SentencesSeen, UnknownFields, ValuesRedacted,
+        AttributesCut, BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived,
+        ItemsRejected, PseudonymsWithoutKey, SentencesSeen, UnknownFields, ValuesRedacted,
     },
     usage::Ledger,
 };
@@ -72,13 +72,26 @@ struct Job {
     submission: Submission,
     claims: Option<Arc<Claims>>,
     policy: Arc<Policy>,
+    lane: TenantId,
+    slot: Option<Arc<Slot>>,
+    entered: Option<TenantId>,
     answer: oneshot::Sender<Result<Processed, Refusal>>,
+}
+
+impl Waiting for Job {
+    fn tenant(&self) -> TenantId {
+        self.lane
+    }
+
+    fn cost(&self) -> usize {
+        self.submission.body.len().max(limits::WORK_COST_BYTES)
+    }
 }
 
 /// The door: what receivers see of the gate.
 pub struct Door {
     shared: Arc<Shared>,
-    jobs: Sender<Job>,
+    jobs: Arc<Hatch<Job>>,
 }
 
 impl Door {
@@ -87,24 +100,59 @@ impl Door {
     /// # Errors
     /// A thread cannot be started.
     pub fn open(shared: Arc<Shared>, count: usize) -> std::io::Result<(Arc<Door>, Vec<JoinHandle<()>>)> {
-        let (jobs, queue) = bounded(limits::WORK_QUEUE);
+        let bytes = shared.budget.limit();
+        let (jobs, queue) = Queue::open(bytes / limits::TENANT_IN_FLIGHT_DIVISOR, bytes);
         let threads = (0..count.max(1))
             .map(|number| {
-                let (shared, queue) = (Arc::clone(&shared), queue.clone());
+                let (shared, queue) = (Arc::clone(&shared), Arc::clone(&queue));
                 std::thread::Builder::new()
                     .name(format!("worker-{number}"))
                     .spawn(move || work(&shared, &queue))
             })
             .collect::<Result<_, _>>()?;
-        Ok((Arc::new(Door { shared, jobs }), threads))
+        Ok((Arc::new(Door { shared, jobs: Arc::new(jobs) }), threads))
+    }
+
+    async fn call(&self, credentials: &Credentials) -> Result<Call, Refusal> {
+        let policy = self.shared.policy.load_full();
+        let mut call = Call {
+            shared: Arc::clone(&self.shared),
+            jobs: Arc::clone(&self.jobs),
+            claims: None,
+            lane: TenantId::NONE,
+            slot: None,
+            entered: None,
+        };
+        // Without tokens nobody is known before the data is read: all are one sender.
+        let Some(verifier) = &policy.verifier else { return Ok(call) };
+        call.claims = verifier.authenticate(credentials.authorization.as_deref()).await?;
+        let Some(claims) = &call.claims else {
+            call.slot = Some(Arc::new(self.shared.admission.in_flight.enter(call.lane, None)?));
+            return Ok(call);
+        };
+        let named = claims.tenant.as_deref();
+        call.lane = named.and_then(|text| normalise(text, &policy.catalogue).ok()).unwrap_or(TenantId::NONE);
+        let delegate = !claims.allowed.is_empty()
+            || claims.subject().is_some_and(|subject| policy.catalogue.is_delegate(subject));
+        let mut most = None;
+        // Whose data it is shows in the data alone where the sender may write for others, too.
+        if call.lane != TenantId::NONE && !delegate {
+            let limits = policy.catalogue.limits(call.lane, &policy.config.identity);
+            self.shared.admission.peek(call.lane, limits)?;
+            most = limits.concurrent_requests;
+            call.entered = Some(call.lane);
+        }
+        call.slot = Some(Arc::new(self.shared.admission.in_flight.enter(call.lane, most)?));
+        Ok(call)
     }
 }
 
-fn work(shared: &Shared, queue: &Receiver<Job>) {
+fn work(shared: &Shared, queue: &Queue<Job>) {
     let mut scratch = path::Scratch::default();
     scratch.scrub.share(&shared.content);
-    for job in queue {
-        let Job { submission, claims, policy, answer } = job;
+    while let Some(job) = queue.next() {
+        // The slot is given back when the work is done, though the client may be gone before.
+        let Job { submission, claims, policy, slot: _slot, entered, answer, .. } = job;
         let request = path::Request {
             signal: submission.signal,
             format: submission.format,
@@ -112,6 +160,7 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
             claims: claims.as_deref(),
             headers: &submission.credentials.tenant_headers,
             baggage: submission.credentials.baggage.as_deref(),
+            entered,
             now: now(),
         };
         let observe = |observations| {
@@ -125,29 +174,43 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
     }
 }
 
-impl Intake for Door {
+/// One request, once its sender is known.
+struct Call {
+    shared: Arc<Shared>,
+    jobs: Arc<Hatch<Job>>,
+    claims: Option<Arc<Claims>>,
+    /// The tenant that the sender was verified as; nobody's where there is none.
+    lane: TenantId,
+    /// Counts it among the requests of the lane until it is answered; none where no sender is ever known.
+    slot: Option<Arc<Slot>>,
+    /// The tenant whose limits were looked at.
+    entered: Option<TenantId>,
+}
+
+impl Intake for Call {
     fn reserve(&self, bytes: usize) -> Result<Permit, Refusal> {
-        self.shared.budget.reserve(bytes)
+        let budget = &self.shared.budget;
+        let mut permit = budget.reserve(bytes)?;
+        if let Some(slot) = &self.slot {
+            permit.of = Some(slot.hold(bytes, budget.limit() / limits::TENANT_IN_FLIGHT_DIVISOR)?);
+        }
+        Ok(permit)
     }
 
     fn submit(&self, mut submission: Submission) -> Answer {
-        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
+        let (shared, jobs, lane) = (Arc::clone(&self.shared), Arc::clone(&self.jobs), self.lane);
+        let (claims, slot, entered) = (self.claims.clone(), self.slot.clone(), self.entered);
         Box::pin(async move {
             let policy = shared.policy.load_full();
-            let claims = match &policy.verifier {
-                Some(verifier) => {
-                    verifier.authenticate(submission.credentials.authorization.as_deref()).await?
-                }
-                None => None,
-            };
             let signal = submission.signal;
-            // Held until the answer is known.
+            // Both are held until the answer is known.
             let _permit = std::mem::replace(&mut submission.permit, Budget::new(0).reserve(0)?);
+            let _slot = slot.clone();
             let (answer, processed) = oneshot::channel();
-            let job = Job { submission, claims, policy: Arc::clone(&policy), answer };
-            jobs.try_send(job).map_err(|error| match error {
-                TrySendError::Full(_) => away("all workers are busy; send again later"),
-                TrySendError::Disconnected(_) => away("the gate is stopping"),
+            let job = Job { submission, claims, policy: Arc::clone(&policy), lane, slot, entered, answer };
+            jobs.push(job).map_err(|shut| match shut {
+                Shut::Lane if lane != TenantId::NONE => throttled(lane, "work_queue", Duration::from_secs(1)),
+                Shut::Lane | Shut::Queue => away("all workers are busy; send again later"),
             })?;
             let processed = processed.await.map_err(|_| away("the request was dropped; send it again"))??;
             settle(&shared, &policy, signal, processed).await
@@ -155,13 +218,40 @@ impl Intake for Door {
     }
 
     fn tenant_headers(&self) -> Arc<[String]> {
-        let policy = self.shared.policy.load();
-        policy.config.identity.headers.iter().map(|name| name.to_ascii_lowercase()).collect()
+        tenant_headers(&self.shared)
     }
+}
+
+impl Intake for Door {
+    fn enter<'a>(&'a self, credentials: &'a Credentials) -> Entering<'a> {
+        Box::pin(async { Ok(Some(Arc::new(self.call(credentials).await?) as Arc<dyn Intake>)) })
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<Permit, Refusal> {
+        self.shared.budget.reserve(bytes)
+    }
+
+    fn submit(&self, submission: Submission) -> Answer {
+        let door = Door { shared: Arc::clone(&self.shared), jobs: Arc::clone(&self.jobs) };
+        Box::pin(async move {
+            let call = door.call(&submission.credentials).await?;
+            call.submit(submission).await
+        })
+    }
+
+    fn tenant_headers(&self) -> Arc<[String]> {
+        tenant_headers(&self.shared)
+    }
+}
+
+fn tenant_headers(shared: &Shared) -> Arc<[String]> {
+    let policy = shared.policy.load();
+    policy.config.identity.headers.iter().map(|name| name.to_ascii_lowercase()).collect()
 }
 
 /// Makes the parts durable, counts, and says what the client is told.
 async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done: Processed) -> Outcome {
+    let _slots = std::mem::take(&mut done.slots);
     told(shared, std::mem::take(&mut done.content)).await;
     let mut tickets = Vec::with_capacity(done.accepted.len());
     for part in &done.accepted {
@@ -169,7 +259,8 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done:
         tickets.push(match batch {
             Some(batch) => {
                 let counts = counts::accounting(policy, part);
-                Some(shared.holds.append(&shared.journal, batch, policy.epoch, &counts).await)
+                let share = policy.catalogue.limits(batch.tenant, &policy.config.identity).disk_share;
+                Some(shared.holds.append(&shared.journal, batch, policy.epoch, &counts, share).await)
             }
             None => None,
         });
@@ -205,6 +296,9 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done:
     }
     for (tenant, values, error) in done.without_key {
         PseudonymsWithoutKey { tenant, values, error }.emit();
+    }
+    for (tenant, cuts) in done.cuts {
+        AttributesCut { signal, tenant, cuts }.emit();
     }
     if done.unknown_fields > 0 {
         UnknownFields { signal, fields: done.unknown_fields }.emit();

@@ -12,21 +12,25 @@ pub mod admit;
 pub mod baggage;
 pub mod catalogue;
 pub mod factory;
+pub mod in_flight;
 pub mod normalise;
 pub mod resolve;
 mod rfc3339;
 mod settings;
+pub mod shared;
 pub mod stamp;
 pub mod token;
 mod yaml;
 
-pub use admit::Admission;
+pub use admit::{Admission, Used};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueSource, Isolation, Limits, State, Tenant};
+pub use in_flight::{InFlight, Slot};
 pub use normalise::{Malformed, normalise};
 pub use resolve::{Declared, Level, Reject, Resolution, Resolver, Source};
 pub use settings::{
     Algorithm, ApiKey, CatalogueSettings, Mode, OnMismatch, PostgresSettings, Settings, TokenSettings,
 };
+pub use shared::{SharedLimits, Sharing};
 pub use stamp::stamp;
 pub use token::{Claims, Issuers, TokenError, Verifier, new_api_key};
 

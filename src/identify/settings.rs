@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Isolation, Limits};
+use super::{
+    catalogue::{Isolation, Limits},
+    shared::SharedLimits,
+};
 use crate::{config::Secret, limits};
 
 /// How a tenant is established, and what becomes of items that have none.
@@ -45,6 +48,8 @@ pub struct Settings {
     pub tier_limits: BTreeMap<Isolation, Limits>,
     /// Limits of tenants for which neither the catalogue nor their tier says any. Default: no limits.
     pub default_limits: Limits,
+    /// Limits a second that hold over several gates together. Default: none; each gate lets the whole limit through.
+    pub shared_limits: Option<SharedLimits>,
 }
 
 impl Default for Settings {
@@ -73,6 +78,7 @@ impl Default for Settings {
             purge_after: Duration::ZERO,
             tier_limits: BTreeMap::new(),
             default_limits: Limits::default(),
+            shared_limits: None,
         }
     }
 }
@@ -132,6 +138,9 @@ impl Settings {
         named("identity.default_limits".into(), &self.default_limits)?;
         for (tier, limits) in &self.tier_limits {
             named(format!("identity.tier_limits.{}", tier.as_str()), limits)?;
+        }
+        if let Some(shared) = &self.shared_limits {
+            shared.check()?;
         }
         self.catalogue.check()?;
         self.token.check()

@@ -70,6 +70,14 @@ pub(crate) fn credentials(
     Ok(Credentials { authorization, tenant_headers, baggage, peer_subject })
 }
 
+/// The intake of one request, now that it is known who sends it.
+pub(crate) async fn enter(
+    intake: &Arc<dyn Intake>,
+    credentials: &Credentials,
+) -> Result<Arc<dyn Intake>, Refusal> {
+    Ok(intake.enter(credentials).await?.unwrap_or_else(|| Arc::clone(intake)))
+}
+
 /// Counts one request, whatever becomes of it.
 pub(crate) struct Meter {
     signal: Signal,

@@ -86,15 +86,16 @@ impl Grpc {
         let work = async {
             let compression = compression(&head.headers)?;
             let credentials = door::credentials(&head.headers, peer, &self.intake)?;
-            let reading = body::read_framed(&mut body, self.max_recv_bytes, self.intake.as_ref());
+            let intake = door::enter(&self.intake, &credentials).await?;
+            let reading = body::read_framed(&mut body, self.max_recv_bytes, intake.as_ref());
             let (compressed, held) = tokio::time::timeout(self.body_timeout, reading)
                 .await
                 .unwrap_or_else(|_| Err(Failure::slow()))?;
             meter.received(held.bytes.len() + 5);
-            let Held { bytes, permit } = self.decompress(compressed, compression, held).await?;
+            let Held { bytes, permit } = self.decompress(compressed, compression, held, &intake).await?;
             let submission =
                 Submission { signal, format: Format::Protobuf, body: bytes, credentials, permit };
-            self.intake.submit(submission).await.map_err(Failure::from)
+            intake.submit(submission).await.map_err(Failure::from)
         };
         match deadline {
             None => work.await,
@@ -109,13 +110,14 @@ impl Grpc {
         compressed: bool,
         compression: Compression,
         held: Held,
+        intake: &Arc<dyn Intake>,
     ) -> Result<Held, Failure> {
         match (compressed, compression) {
             (false, _) => Ok(held),
             (true, Compression::None) => Err(Failure::broken(
                 "the message is flagged as compressed, but grpc-encoding names no encoding",
             )),
-            (true, _) => body::decompress(compression, held, self.max_recv_bytes, &self.intake).await,
+            (true, _) => body::decompress(compression, held, self.max_recv_bytes, intake).await,
         }
     }
 

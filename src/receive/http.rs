@@ -144,17 +144,17 @@ impl Http {
         })?;
         let compression = compression(headers)?;
         let credentials = door::credentials(headers, peer, &self.intake)?;
+        let intake = door::enter(&self.intake, &credentials).await?;
         let declared = request.body().size_hint().exact();
-        let reading =
-            body::read_whole(request.body_mut(), declared, self.max_recv_bytes, self.intake.as_ref());
+        let reading = body::read_whole(request.body_mut(), declared, self.max_recv_bytes, intake.as_ref());
         let held = tokio::time::timeout(self.body_timeout, reading)
             .await
             .unwrap_or_else(|_| Err(Failure::slow()))?;
         meter.received(held.bytes.len());
         let Held { bytes, permit } =
-            body::decompress(compression, held, self.max_recv_bytes, &self.intake).await?;
+            body::decompress(compression, held, self.max_recv_bytes, &intake).await?;
         let submission = Submission { signal: route.signal(), format, body: bytes, credentials, permit };
-        self.intake.submit(submission).await.map_err(Failure::from)
+        intake.submit(submission).await.map_err(Failure::from)
     }
 }
 

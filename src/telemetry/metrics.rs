@@ -75,6 +75,16 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("portcullis_dropped_items_total", Unit::Count, "Items that a policy dropped, by reason."),
     counter("portcullis_refused_requests_total", Unit::Count, "Requests not taken at all, by reason."),
+    counter(
+        "portcullis_throttled_requests_total",
+        Unit::Count,
+        "Requests refused for the time being since their tenant was over a limit, by the limit's name.",
+    ),
+    counter(
+        "portcullis_cut_attributes_total",
+        Unit::Count,
+        "Attributes over their tenant's limits: dropped, or their texts cut short.",
+    ),
     counter("portcullis_received_bytes_total", Unit::Bytes, "Bytes of request bodies, after decompression."),
     histogram("portcullis_request_duration_seconds", "Time from a request's first byte to its answer."),
     counter("portcullis_redacted_values_total", Unit::Count, "Values redacted, by type of data and action."),
@@ -148,6 +158,15 @@ pub const METRICS: &[Metric] = &[
         "When a tenant last sent an item, in seconds since the epoch.",
     ),
     gauge("portcullis_tenant_limit", Unit::Count, "A tenant's limit, by its name."),
+    gauge(
+        "portcullis_shared_limits_up",
+        Unit::Count,
+        "1 while the Redis server that limits are shared through answers, else 0.",
+    ),
+    gauge("portcullis_shared_limits_gates", Unit::Count, "Gates that share limits, as known last."),
+    gauge("portcullis_shared_limits_tenants", Unit::Count, "Tenants whose limits are being shared."),
+    histogram("portcullis_shared_limits_seconds", "Time of one round of sharing limits."),
+    counter("portcullis_shared_limits_failures_total", Unit::Count, "Rounds of sharing limits that failed."),
     gauge("portcullis_prometheus_series", Unit::Count, "Series that a tenant has on the scrape endpoint."),
     counter(
         "portcullis_prometheus_rejected_samples_total",

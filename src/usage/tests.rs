@@ -48,7 +48,7 @@ impl Gate {
     fn put(&self, tenant: TenantId, items: u32, counts: &Accounting) {
         let (receipt, ticket) = receipt::pair();
         let batch = Batch::clean(Signal::Logs, tenant, items, Bytes::from_static(b"twelve bytes"));
-        self.journal.append_counted(batch, 1, counts, receipt);
+        self.journal.append_counted(batch, 1, counts, None, receipt);
         ticket.wait_blocking().unwrap();
     }
 

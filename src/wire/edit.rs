@@ -61,7 +61,12 @@ impl Edits {
 
     /// Replaces the content of the length-delimited field at `leaf`.
     pub fn replace(&mut self, leaf: &Leaf<'_>, content: &[u8]) {
-        self.push(leaf.head, leaf.end, leaf.depth, |pool| {
+        self.set(leaf.head, leaf.end, leaf.depth, content);
+    }
+
+    /// Replaces the content of the length-delimited field whose tag ends at `head`, and which ends at `end`.
+    pub fn set(&mut self, head: usize, end: usize, depth: u8, content: &[u8]) {
+        self.push(head, end, depth, |pool| {
             varint::write(pool, content.len() as u64);
             pool.extend_from_slice(content);
         });

@@ -8,6 +8,7 @@
 //! - [`json`]: OTLP/JSON to protobuf and back, by the same table.
 //! - [`put`] and [`varint`]: the primitives.
 
+mod cut;
 pub mod edit;
 mod error;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod varint;
 pub mod view;
 pub mod walk;
 
+pub use cut::{Cuts, cut};
 pub use edit::{Edits, splice};
 pub use error::{Fault, WireError};
 pub use schema::Msg;

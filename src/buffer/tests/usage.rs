@@ -141,7 +141,7 @@ impl Usage {
                 Batch::clean(Signal::Logs, own(id), items(id) as u32, Bytes::from(vec![id as u8; len + 1]));
             Entry { batch, epoch: 7, reason: 0, note: counts.pack(), urgent: false, receipt }
         };
-        journal::push(&shared, entry);
+        journal::push(&shared, entry, None);
         self.settle();
     }
 
@@ -201,7 +201,7 @@ impl Usage {
                     note: record.sequence,
                     urgent: true,
                 };
-                journal::push(&run.shared, journal::marked(&mark, receipt));
+                journal::push(&run.shared, journal::marked(&mark, receipt), None);
                 Box::pin(ticket.wait())
             });
             match ticket.as_mut().poll(&mut context) {

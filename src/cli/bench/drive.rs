@@ -32,6 +32,8 @@ pub struct Load {
     records: u64,
     uri: Uri,
     headers: HeaderMap,
+    /// Each loop sends at this pace, whatever is answered; none: as soon as it has its answer.
+    pace: Option<Duration>,
 }
 
 /// What one loop, or all of them, saw in the time that counts.
@@ -80,7 +82,13 @@ impl Load {
             Ok::<_, String>(frame.freeze())
         };
         let frames = messages.iter().map(frame).collect::<Result<_, _>>()?;
-        Ok(Load { frames, records, uri, headers })
+        Ok(Load { frames, records, uri, headers, pace: None })
+    }
+
+    /// Sends `per_second` requests, by `loops` loops. A time to the acknowledgement then counts from when the
+    /// request was due, so that an answer that comes late delays no clock.
+    pub fn paced(self, per_second: f64, loops: usize) -> Load {
+        Load { pace: Some(Duration::from_secs_f64(loops as f64 / per_second)), ..self }
     }
 
     /// Opens `connections` and keeps `in_flight` requests on the wire; what is answered between
@@ -107,11 +115,14 @@ impl Load {
             let channel = endpoint.connect().await;
             channels.push(channel.map_err(|error| format!("no connection to {}: {error}", load.uri))?);
         }
-        let (from, until) = (Instant::now() + warm_up, Instant::now() + warm_up + length);
+        let start = Instant::now();
+        let (from, until) = (start + warm_up, start + warm_up + length);
         let loops: Vec<_> = (0..in_flight.max(1))
             .map(|number| {
                 let (load, channel) = (Arc::clone(&load), channels[number % channels.len()].clone());
-                tokio::spawn(async move { load.drive(channel, number, from, until).await })
+                // Loops are due one after the other.
+                let due = load.pace.map(|pace| start + pace.mul_f64(number as f64 / in_flight as f64));
+                tokio::spawn(async move { load.drive(channel, number, due, from, until).await })
             })
             .collect();
         tokio::time::sleep_until(from.into()).await;
@@ -123,15 +134,24 @@ impl Load {
         Ok(seen)
     }
 
-    async fn drive(&self, mut channel: Channel, number: usize, from: Instant, until: Instant) -> Seen {
+    async fn drive(
+        &self,
+        mut channel: Channel,
+        number: usize,
+        mut due: Option<Instant>,
+        from: Instant,
+        until: Instant,
+    ) -> Seen {
         let mut seen = Seen::default();
         // Loops begin at different batches, so that they do not send the same at the same time.
         let mut turn = number;
         loop {
             let frame = &self.frames[turn % self.frames.len()];
             turn += 1;
-            let began = Instant::now();
-            if began >= until {
+            let began = due.unwrap_or_else(Instant::now);
+            due = due.and_then(|due| Some(due + self.pace?));
+            tokio::time::sleep_until(began.into()).await;
+            if began >= until || Instant::now() >= until {
                 return seen;
             }
             let answer = self.send(&mut channel, frame.clone()).await;
@@ -154,7 +174,9 @@ impl Load {
                     if counts {
                         *seen.refused.entry(why).or_default() += 1;
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    if self.pace.is_none() {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod batches;
 mod drive;
+mod noisy;
 mod process;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -60,6 +61,16 @@ pub struct BenchArgs {
     /// The gate's process, for its CPU time and its memory
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
+    /// In the place of all this: starts a gate of its own, and measures a quiet tenant alone, beside one at 100
+    /// times its limit, and beside one without a limit
+    #[arg(long)]
+    pub noisy: bool,
+    /// With --noisy: how often
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
+    pub rounds: u32,
+    /// With --noisy: the cores that the gate may use, as taskset(1) takes them [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub gate_cores: Option<String>,
     /// Write one JSON object
     #[arg(long)]
     pub json: bool,
@@ -67,6 +78,9 @@ pub struct BenchArgs {
 
 /// Runs the bench. The code is 1 where nothing was taken, 2 where it could not run.
 pub async fn run(args: BenchArgs) -> ExitCode {
+    if args.noisy {
+        return noisy::run(&args).await;
+    }
     match measure(&args).await {
         Ok(report) => {
             if args.json {
@@ -170,9 +184,7 @@ impl Report {
 
     /// A share of acknowledgements came in this time, in milliseconds.
     fn percentile(&self, share: f64) -> f64 {
-        let last = self.seen.latencies.len().saturating_sub(1);
-        let place = (share * last as f64).ceil() as usize;
-        self.seen.latencies.get(place).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        percentile(&self.seen.latencies, share)
     }
 
     fn refused(&self) -> u64 {
@@ -233,6 +245,12 @@ impl Report {
         text += &format!("{:>12.2} cores of this command\n", self.own_cpu_seconds / self.seconds);
         text
     }
+}
+
+/// Of sorted times in microseconds: the time, in milliseconds, in which this share of them lies.
+fn percentile(sorted: &[u32], share: f64) -> f64 {
+    let place = (share * sorted.len().saturating_sub(1) as f64).ceil() as usize;
+    sorted.get(place).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
 }
 
 #[cfg(test)]

@@ -72,7 +72,13 @@ impl Moves {
             let mut tickets = Vec::with_capacity(window.len());
             for record in &window {
                 let (receipt, ticket) = receipt::pair();
-                self.journal.append_counted(record.batch.clone(), record.epoch, &record.accounting, receipt);
+                self.journal.append_counted(
+                    record.batch.clone(),
+                    record.epoch,
+                    &record.accounting,
+                    Some(1.0),
+                    receipt,
+                );
                 tickets.push(ticket);
             }
             let mut taken = 0;

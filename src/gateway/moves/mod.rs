@@ -381,7 +381,7 @@ impl Moves {
     }
 
     fn open_held(&self, tenant: TenantId) -> Result<Journal, NotMoved> {
-        let quota_bytes = self.held.tenant_bytes().max(4 * 4096);
+        let quota_bytes = self.held.tenant_bytes(None).max(4 * 4096);
         let settings = Settings {
             directory: self.held_directory(tenant),
             quota_bytes,

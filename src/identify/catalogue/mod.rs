@@ -2,6 +2,7 @@
 
 mod feed;
 mod file;
+mod limits;
 mod postgres;
 pub mod shown;
 mod source;
@@ -11,15 +12,16 @@ mod url;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashMap, HashMapExt, HashSet};
 use serde::{Deserialize, Serialize};
 
 pub use file::{CatalogueError, Entry, load, parse};
+pub use limits::Limits;
 pub use shown::shown;
 pub use source::CatalogueSource;
 
 use super::{Settings, normalise};
-use crate::{batch::TenantId, limits};
+use crate::{batch::TenantId, limits as bounds};
 
 /// How a tenant's data is kept apart in the product.
 #[derive(
@@ -94,41 +96,6 @@ impl State {
     }
 }
 
-/// A tenant's quotas; what is not said is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Log records, spans and data points a second.
-    pub items_per_second: Option<u64>,
-    /// Items that may come at once after a pause. Default: twice `items_per_second`.
-    pub items_burst: Option<u64>,
-    /// Bytes a second, decompressed.
-    pub bytes_per_second: Option<u64>,
-    /// Bytes that may come at once after a pause. Default: twice `bytes_per_second`.
-    pub bytes_burst: Option<u64>,
-    /// Prometheus series alive at once.
-    pub series: Option<u64>,
-}
-
-impl Limits {
-    pub(in crate::identify) fn check(&self) -> Result<(), String> {
-        for (name, rate, burst) in [
-            ("items", self.items_per_second, self.items_burst),
-            ("bytes", self.bytes_per_second, self.bytes_burst),
-        ] {
-            if rate == Some(0) || burst == Some(0) {
-                return Err(format!(
-                    "{name}: 0 would never let anything through; state: suspended does that"
-                ));
-            }
-            if burst.is_some() && rate.is_none() {
-                return Err(format!("{name}_burst without {name}_per_second limits nothing"));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct Tenant {
@@ -164,6 +131,8 @@ pub struct Catalogue {
     slugs: HashMap<Arc<str>, u32>,
     /// Names of destinations, each once.
     routes: Vec<Arc<str>>,
+    /// Principals that may write for a tenant because the tenant says so.
+    delegates: HashSet<Box<str>>,
     open: bool,
 }
 
@@ -196,6 +165,11 @@ impl Catalogue {
     #[inline]
     pub fn get(&self, id: TenantId) -> Option<&Tenant> {
         self.ids.get(&id).map(|index| &self.tenants[*index as usize])
+    }
+
+    /// Whether any tenant lets this principal write for it.
+    pub fn is_delegate(&self, principal: &str) -> bool {
+        self.delegates.contains(principal)
     }
 
     /// The tenant that has, or had, this slug; in any case.
@@ -242,8 +216,8 @@ impl Catalogue {
 
     fn add(&mut self, tenant: Tenant) -> Result<u32, String> {
         let index = self.tenants.len() as u32;
-        if self.tenants.len() >= limits::TENANTS {
-            return Err(format!("more than {} tenants", limits::TENANTS));
+        if self.tenants.len() >= bounds::TENANTS {
+            return Err(format!("more than {} tenants", bounds::TENANTS));
         }
         if let Some(first) = self.ids.insert(tenant.id, index) {
             return Err(format!("id: stands twice; it is tenant {} of the list already", first + 1));
@@ -252,6 +226,11 @@ impl Catalogue {
             check_slug(slug)?;
             if let Some(first) = self.slugs.insert(Arc::clone(slug), index) {
                 return Err(format!("slug: stands twice; tenant {} of the list has it already", first + 1));
+            }
+        }
+        for principal in &tenant.allowed {
+            if !self.delegates.contains(principal) {
+                self.delegates.insert(principal.clone());
             }
         }
         self.tenants.push(tenant);
@@ -277,8 +256,8 @@ impl Catalogue {
         if let Some(route) = self.routes.iter().find(|route| ***route == *name) {
             return Ok(Arc::clone(route));
         }
-        if self.routes.len() >= limits::DESTINATIONS {
-            return Err(format!("route: more than {} destinations", limits::DESTINATIONS));
+        if self.routes.len() >= bounds::DESTINATIONS {
+            return Err(format!("route: more than {} destinations", bounds::DESTINATIONS));
         }
         let route: Arc<str> = name.into();
         self.routes.push(Arc::clone(&route));
@@ -289,12 +268,13 @@ impl Catalogue {
         self.tenants.shrink_to_fit();
         self.ids.shrink_to_fit();
         self.slugs.shrink_to_fit();
+        self.delegates.shrink_to_fit();
     }
 }
 
 fn check_slug(slug: &str) -> Result<(), String> {
-    if slug.is_empty() || slug.len() > limits::TENANT_TEXT_BYTES {
-        return Err(format!("slug: expected 1 to {} bytes", limits::TENANT_TEXT_BYTES));
+    if slug.is_empty() || slug.len() > bounds::TENANT_TEXT_BYTES {
+        return Err(format!("slug: expected 1 to {} bytes", bounds::TENANT_TEXT_BYTES));
     }
     if normalise::uuid(slug).is_some() {
         return Err("slug: looks like a uuid; it would be taken for a tenant's id".into());
