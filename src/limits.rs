@@ -91,6 +91,10 @@ pub const ABSENT_KEYS: usize = 1024;
 pub const ISSUERS: usize = 64;
 /// API keys in the configuration.
 pub const API_KEYS: usize = 10_000;
+/// Client certificates, or patterns of them, in the configuration.
+pub const PEERS: usize = 10_000;
+/// The subject of a client certificate as text, in bytes; a longer one is not looked at.
+pub const PEER_SUBJECT_BYTES: usize = 1024;
 /// Tenants that a token may list as allowed.
 pub const ALLOWED_TENANTS: usize = 1024;
 /// A catalogue file, in bytes.
@@ -216,6 +220,10 @@ pub const READ_ATTEMPTS: u32 = 5;
 pub const READ_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Groups (tenant, reason, signal) that a listing of the quarantine tells apart.
 pub const QUARANTINE_GROUPS: usize = 100_000;
+/// Keys of the quarantine that were in use before.
+pub const QUARANTINE_PREVIOUS_KEYS: usize = 16;
+/// Batches that `portcullis quarantine show` prints at once.
+pub const QUARANTINE_SHOWN: usize = 10_000;
 /// Rejected batches waiting to be written to the quarantine.
 pub const QUARANTINE_QUEUE: usize = 256;
 /// Bytes of rejected batches waiting to be written to the quarantine.
@@ -261,6 +269,12 @@ pub const RETRY_AFTER_SECONDS: u64 = 3600;
 
 /// Distinct values of the `tenant_id` label on the gate's own metrics; past it, "other".
 pub const TENANT_LABELS: usize = 10_000;
+/// Audit lines that wait for their file.
+pub const AUDIT_QUEUE: usize = 4096;
+/// The audit file, in bytes, before it is rotated; as much again is kept of the one before.
+pub const AUDIT_FILE_BYTES: u64 = 16 * MIB as u64;
+/// Who writes for whom (principal, tenant, signal) as the audit tells them apart.
+pub const AUDITED_PAIRS: usize = 4096;
 /// Lines that one warning or error call site may write in [`LOG_WINDOW_SECONDS`].
 pub const LOG_LINES_PER_CALL_SITE: u32 = 10;
 /// The window of [`LOG_LINES_PER_CALL_SITE`], in seconds.

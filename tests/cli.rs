@@ -381,7 +381,7 @@ fn an_empty_quarantine_is_empty() {
     let here = folder();
     assert_eq!(run(here.path(), &["quarantine", "list"], "").1, "the quarantine is empty\n");
     assert_eq!(run(here.path(), &["quarantine", "list", "--json"], "").1, "[]\n");
-    for verb in [&["purge"][..], &["replay"]] {
+    for verb in [&["purge"][..], &["replay"], &["show"]] {
         assert_eq!(run(here.path(), &[&["quarantine"], verb].concat(), "").0, 0);
     }
     assert!(!here.path().join("portcullis-data").exists());

@@ -214,3 +214,124 @@ fn keys_are_followed_after_a_reload() {
     gate.signal("TERM");
     assert_eq!(gate.end().0, 0);
 }
+
+/// Scenario: a gate with a key for its quarantine rejects a tenant's logs; they are shown, and replayed once the tenant
+/// is known. Guarantee: no file of the quarantine holds the text or the key; show gives it scrubbed; without the key it
+/// is listed, and show says why not; replay removes it.
+#[test]
+fn the_quarantine_is_encrypted_under_a_key() {
+    let here = tempfile::tempdir().unwrap();
+    let tenants = |ids: &[&str]| {
+        let list: String = ids.iter().map(|id| format!("  - id: {id}\n")).collect();
+        std::fs::write(here.path().join("tenants.yaml"), format!("tenants:\n{list}")).unwrap();
+    };
+    tenants(&[KNOWN]);
+    let key = "0123456789abcdef".repeat(4);
+    std::fs::write(here.path().join("quarantine.key"), &key).unwrap();
+    let base = "identity: { mode: enforce, catalogue: { file: tenants.yaml } }\nprocess: { reload_interval: 200ms }\n";
+    std::fs::write(here.path().join("plain.yaml"), base).unwrap();
+    let config = format!("{base}buffer: {{ quarantine: {{ key_file: quarantine.key }} }}\n");
+    std::fs::write(here.path().join("p.yaml"), config).unwrap();
+    let mut gate = Gate::start(here.path(), &["--config", "p.yaml"]);
+    let otlp = gate.address("OTLP/HTTP");
+    gate.line("health");
+    assert!(http(&otlp, "POST /v1/logs", &logs(LATER)).contains("rejectedLogRecords"));
+
+    let quarantine = |config: &str, args: &[&str]| {
+        let args = [&["quarantine"], args, &["--config", config]].concat();
+        let output = Command::new(BIN).args(args).current_dir(here.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let mut held = Vec::new();
+    for entry in std::fs::read_dir(here.path().join("portcullis-data/quarantine")).unwrap() {
+        held.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    let holds = |text: &[u8]| held.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"PCQ1") && !holds(b"mail ") && !holds(b"tenant_id") && !holds(key.as_bytes()));
+
+    let (code, out, err) = quarantine("p.yaml", &["show", "--tenant", LATER]);
+    assert_eq!(code, 0, "{err}");
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&shown["tenant_id"], &shown["reason"], &shown["items"]),
+        (&LATER.into(), &"unknown_tenant".into(), &1.into())
+    );
+    let body = shown["data"]["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"].to_string();
+    assert!(body.contains("mail ") && !body.contains("jane"), "{body}");
+
+    let (code, out, err) = quarantine("plain.yaml", &["show"]);
+    assert!(
+        code == 1 && out.is_empty() && err.contains("1 batches were left out") && err.contains("key_file"),
+        "{err}"
+    );
+    let (code, out, _) = quarantine("plain.yaml", &["list"]);
+    assert!(code == 0 && out.contains(LATER), "{out}");
+    let endpoint = format!("http://{otlp}");
+    let (code, _, err) = quarantine("plain.yaml", &["replay", "--endpoint", &endpoint]);
+    assert!(code == 1 && err.contains("1 are kept") && err.contains("no key is given"), "{err}");
+
+    tenants(&[KNOWN, LATER]);
+    let begin = Instant::now();
+    loop {
+        let (_, _, err) = quarantine("p.yaml", &["replay", "--endpoint", &endpoint]);
+        if err.contains("1 batches were taken and removed") {
+            break;
+        }
+        assert!(begin.elapsed() < DEADLINE, "{err}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(quarantine("plain.yaml", &["list"]).1, "the quarantine is empty\n");
+    gate.signal("TERM");
+    let (code, rest) = gate.end();
+    assert!(code == 0 && !rest.contains(&key), "{rest}");
+}
+
+/// Scenario: spans whose tenant stands in their `tracestate` alone, beside an attribute, under a key that is not asked
+/// for; a background job's log whose tenant stands in an attribute of messaging. Guarantee: each is filed under what
+/// goes first; what names nobody is rejected; the messaging attribute is taken out of the data as any other alias.
+#[test]
+fn traces_and_messages_carry_their_tenant() {
+    let here = tempfile::tempdir().unwrap();
+    let config = "identity:
+  mode: enforce
+  tracestate: [acme]
+  aliases: [tenant_id, messaging.headers.tenant_id]
+destinations: [{ name: far, endpoint: 'http://127.0.0.1:1' }]
+";
+    std::fs::write(here.path().join("p.yaml"), config).unwrap();
+    let mut gate = Gate::start(here.path(), &["--config", "p.yaml"]);
+    let (otlp, metrics) = (gate.address("OTLP/HTTP"), gate.address("Prometheus"));
+    let span = |state: &str, attributes: &str| {
+        let body = format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"0123456789abcdef0123456789abcdef","spanId":"0123456789abcdef","name":"x","traceState":"{state}","attributes":[{attributes}]}}]}}]}}]}}"#
+        );
+        let answer = http(&otlp, "POST /v1/traces", &body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        !answer.contains("rejectedSpans")
+    };
+    let attribute =
+        |key: &str, tenant: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"{tenant}"}}}}"#);
+    assert!(span(&format!("rojo=1,acme={LATER}"), ""));
+    assert!(span(&format!("acme={LATER}"), &attribute("tenant_id", KNOWN)));
+    assert!(!span(&format!("other={LATER}"), ""));
+    let job = logs(KNOWN).replace("\"tenant_id\"", "\"messaging.headers.tenant_id\"");
+    assert!(!http(&otlp, "POST /v1/logs", &job).contains("rejectedLogRecords"));
+
+    let page = http(&metrics, "GET /metrics", "");
+    for (signal, tenant) in [("traces", LATER), ("traces", KNOWN), ("logs", KNOWN)] {
+        let line = format!("portcullis_accepted_items_total{{signal=\"{signal}\",tenant_id=\"{tenant}\"}} 1");
+        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+    }
+    let mut held = Vec::new();
+    for entry in std::fs::read_dir(here.path().join("portcullis-data/journal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "segment") {
+            held.extend(std::fs::read(path).unwrap());
+        }
+    }
+    let holds = |text: &[u8]| held.windows(text.len()).any(|part| part == text);
+    assert!(holds(b"tenant_id") && !holds(b"messaging.headers"));
+    gate.signal("TERM");
+    assert_eq!(gate.end().0, 0);
+}

@@ -127,10 +127,14 @@ impl Header {
         })
     }
 
+    /// Whether the payload is what was written.
+    pub fn holds(&self, payload: &[u8]) -> bool {
+        payload.len() == self.length as usize && crc32c::crc32c(payload) == self.checksum
+    }
+
     /// The batch, where the payload is what was written.
     pub fn batch(&self, payload: Bytes) -> Option<Batch<Clean>> {
-        (payload.len() == self.length as usize && crc32c::crc32c(&payload) == self.checksum)
-            .then(|| Batch::clean(self.signal, self.tenant, self.items, payload))
+        self.holds(&payload).then(|| Batch::clean(self.signal, self.tenant, self.items, payload))
     }
 }
 

@@ -46,6 +46,14 @@ pub struct QuarantineSettings {
     #[serde(with = "crate::config::duration")]
     #[schemars(with = "String")]
     pub max_age: Duration,
+    /// Share of `max_bytes` above which a declared tenant's own oldest items go before those of others, above 0
+    /// and up to 1. Default 0.25.
+    pub tenant_share: f64,
+    /// A file with a key: 32 random bytes, or 64 hex digits. With it what is kept is encrypted (AES-256-GCM).
+    /// Default: none.
+    pub key_file: Option<PathBuf>,
+    /// Files with keys that were in use before: what was written with them stays readable.
+    pub previous_key_files: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -66,7 +74,13 @@ impl Default for Settings {
 
 impl Default for QuarantineSettings {
     fn default() -> Self {
-        QuarantineSettings { max_bytes: 256 << 20, max_age: Duration::from_secs(7 * 24 * 3600) }
+        QuarantineSettings {
+            max_bytes: 256 << 20,
+            max_age: Duration::from_secs(7 * 24 * 3600),
+            tenant_share: 0.25,
+            key_file: None,
+            previous_key_files: Vec::new(),
+        }
     }
 }
 
@@ -103,6 +117,16 @@ impl Settings {
             self.cursor_interval >= Duration::from_millis(1),
             "buffer.cursor_interval: expected at least 1ms",
         );
+        let quarantine = &self.quarantine;
+        expect(
+            quarantine.tenant_share > 0.0 && quarantine.tenant_share <= 1.0,
+            "buffer.quarantine.tenant_share: expected more than 0 and at most 1",
+        );
+        let most = format!(
+            "buffer.quarantine.previous_key_files: expected at most {}",
+            limits::QUARANTINE_PREVIOUS_KEYS
+        );
+        expect(quarantine.previous_key_files.len() <= limits::QUARANTINE_PREVIOUS_KEYS, &most);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use crate::{
     admin::tokens::Tokens,
+    buffer::quarantine,
     config::{Config, ConfigError, Document, Environment, Place, Secret},
     detect,
     export::{
@@ -46,6 +47,10 @@ pub fn check(
         messages.iter().for_each(|message| check.wrong("buffer", message));
     }
     check.said("usage", config.usage.check());
+    if outside {
+        let keys = quarantine::check_keys(&config.buffer.quarantine);
+        check.said("buffer.quarantine", keys.map_err(|error| error.to_string()));
+    }
     check.destinations(outside);
     // Who the tenants are is known only with their catalogue.
     if let Some(catalogue) = catalogue {

@@ -85,6 +85,11 @@ impl Config {
     pub fn findings_file(&self) -> PathBuf {
         under(&self.buffer.directory, &self.detect.findings.file)
     }
+
+    /// The audit file, if there is to be one: a bare name stands in the data directory.
+    pub fn audit_file(&self) -> Option<PathBuf> {
+        self.telemetry.audit_file.as_deref().map(|file| under(&self.buffer.directory, file))
+    }
 }
 
 fn under(directory: &Path, file: &Path) -> PathBuf {

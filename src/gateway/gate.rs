@@ -38,6 +38,7 @@ use crate::{
     receive::{Receivers, listener},
     scrub,
     telemetry::{
+        audit::AuditFile,
         events::{Event, Reloaded},
         metrics::{shared as own_metrics, tenant_label},
     },
@@ -127,6 +128,7 @@ pub struct Gate {
     pumps: Vec<Task<Ended>>,
     stop_pumps: watch::Sender<Option<Instant>>,
     tasks: Vec<Task<()>>,
+    audit: Option<AuditFile>,
 }
 
 impl Gate {
@@ -184,6 +186,7 @@ impl Gate {
             moves,
             usage,
             quarantine,
+            impersonations: Default::default(),
             store: Arc::clone(&store),
         });
         let _ = gate.set(Arc::downgrade(&shared));
@@ -216,6 +219,8 @@ impl Gate {
             count => count,
         };
         let (door, workers) = Door::open(Arc::clone(&shared), count).map_err(|error| error.to_string())?;
+        let audit =
+            config.audit_file().map(AuditFile::start).transpose().map_err(|error| error.to_string())?;
         let readiness = Readiness::new();
         let reload = Arc::new(Reload {
             load,
@@ -273,6 +278,7 @@ impl Gate {
             pumps,
             stop_pumps,
             tasks,
+            audit,
         })
     }
 
@@ -347,6 +353,8 @@ impl Gate {
             closed
         });
         let closed = closed.await.unwrap_or(false);
+        self.shared.impersonations.flush(true);
+        drop(tokio::task::spawn_blocking(move || drop(self.audit)).await);
         for admin in self.admin.into_iter().chain(self.api) {
             admin.shutdown(Duration::from_secs(1)).await;
         }
@@ -438,6 +446,7 @@ async fn tell(shared: Arc<Shared>, reload: Arc<Reload>, readiness: Readiness) {
         let age = reload.source.lock().unwrap_or_else(PoisonError::into_inner).age_seconds();
         metrics::gauge!("portcullis_catalogue_age_seconds").set(age);
         let stats = shared.journal.stats();
+        shared.impersonations.flush(false);
         match health.look(stats.failures, Instant::now()) {
             true => readiness.ready("journal"),
             false => readiness.not_ready("journal", "its disk fails: the log says how"),

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Format, counts};
+use super::{Format, counts, impersonation::Impersonator};
 use crate::{
     batch::{Batch, Clean, Signal, TenantId},
     detect::{self, Observation},
-    identify::{Admission, Claims, Declared, Level, Reject, Resolver, Slot, baggage, normalise, stamp},
+    identify::{
+        Admission, Claims, Declared, Level, Reject, Resolver, Slot, baggage, normalise, stamp, tracestate,
+    },
     policy::Policy,
     receipt::Refusal,
     receive::ndjson,
@@ -64,6 +66,8 @@ pub struct Part {
     pub reject: Option<Reject>,
     /// What is left of it; `items` may be 0.
     pub batch: Batch<Clean>,
+    /// Who wrote it, where that is not one of the tenant's own.
+    pub impersonator: Option<Impersonator>,
 }
 
 /// What became of a request.
@@ -179,7 +183,11 @@ pub fn run(
         let redacted = changed.map(|(_, _, n)| u64::from(*n)).sum();
         done.redacted
             .extend(counts.into_iter().map(|(kind, action, n)| (tenant, kind.to_owned(), action, n)));
-        let part = Part { received: part.items, bytes: share, redacted, dropped, reject, batch };
+        let impersonator = request.claims.filter(|_| resolver.impersonates(tenant)).map(|claims| {
+            Impersonator { actor: claims.actor(), own: resolver.own().unwrap_or(TenantId::NONE) }
+        });
+        let part =
+            Part { received: part.items, bytes: share, redacted, dropped, reject, batch, impersonator };
         if goes_on { done.accepted.push(part) } else { done.rejected.push(part) }
     }
     Ok(done)
@@ -242,7 +250,10 @@ fn share(
         let resource = pick(&|mark| mark.place == Place::Resource);
         let first = resolver.resolve(&resource, 0);
         let timeless = first.tenant.is_ok() && !ends(policy, first.named);
-        if timeless && marks.iter().all(|mark| mark.place == Place::Resource) {
+        let keys = &policy.config.identity.tracestate;
+        let carries =
+            !keys.is_empty() && view.items().any(|item| !tracestate::declared(&item, keys).is_empty());
+        if timeless && !carries && marks.iter().all(|mark| mark.place == Place::Resource) {
             sharing.push(Sharing::Whole(owner(&resource, now)));
             continue;
         }
@@ -254,11 +265,14 @@ fn share(
                 scope += 1;
             }
             let number = group.scopes.0 + scope as u32;
-            let holds = pick(&|mark| match mark.place {
+            let mut holds = pick(&|mark| match mark.place {
                 Place::Resource => true,
                 Place::Scope => mark.scope == number,
                 Place::Item => mark.item == ordinal,
             });
+            if carries {
+                holds.extend(tracestate::declared(&item, keys));
+            }
             let time = item.time_unix_nano();
             owner(&holds, if time == 0 { now } else { time })
         });

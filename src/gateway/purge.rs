@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::{moves::Moves, workers::now};
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     config::write_whole,
     identify::{Catalogue, State, rfc3339_text},
     scrub::Salts,
+    telemetry::audit,
     usage::{Ledger, Report},
 };
 
@@ -147,9 +149,12 @@ pub async fn purge(
             Kept { buffer: &buffer, salts, journal: &journal, findings: &findings, usage: usage.as_deref() };
         let destroyed = destroy(&kept, tenant, held_bytes, &by)?;
         let (text, path) = record(&buffer.directory, &destroyed)?;
-        tracing::info!(target: "portcullis::audit", action = "purge", by = %by, record = %path.display(),
-            records = destroyed.journal.records, quarantined = destroyed.quarantine_batches, salt = destroyed.salt,
-            "a tenant's data was destroyed");
+        let details = json!({
+            "record": path.display().to_string(), "records": destroyed.journal.records,
+            "quarantined": destroyed.quarantine_batches, "salt": destroyed.salt,
+        });
+        // Without the name of what is gone: that is in the record.
+        audit::record("tenant.purge", &by, TenantId::NONE, details);
         Ok::<_, io::Error>((destroyed, text))
     };
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;

@@ -13,9 +13,11 @@ use tokio::sync::oneshot;
 use super::{
     Answer, Budget, Credentials, Entering, Intake, Permit, Submission, counts,
     holds::Holds,
+    impersonation::Impersonations,
     moves::Moves,
     path::{self, Part, Processed},
     queue::{Hatch, Queue, Shut},
+    sender,
 };
 use crate::{
     batch::{Signal, TenantId},
@@ -56,6 +58,8 @@ pub struct Shared {
     pub quarantine: Quarantine,
     /// The fields that people write in.
     pub content: Arc<scrub::ContentFields>,
+    /// Who writes for whom.
+    pub impersonations: Impersonations,
     /// The scrape endpoint's series.
     pub store: Arc<Store>,
 }
@@ -123,9 +127,11 @@ impl Door {
             slot: None,
             entered: None,
         };
-        // Without tokens nobody is known before the data is read: all are one sender.
-        let Some(verifier) = &policy.verifier else { return Ok(call) };
-        call.claims = verifier.authenticate(credentials.authorization.as_deref()).await?;
+        call.claims = sender::authenticate(&policy, credentials).await?;
+        // Without tokens and certificates nobody is known before the data is read: all are one sender.
+        if policy.verifier.is_none() && call.claims.is_none() {
+            return Ok(call);
+        }
         let Some(claims) = &call.claims else {
             call.slot = Some(Arc::new(self.shared.admission.in_flight.enter(call.lane, None)?));
             return Ok(call);
@@ -356,6 +362,9 @@ async fn accepted(shared: &Arc<Shared>, signal: Signal, part: &Part) {
         }
     }
     BatchAccepted { signal, tenant, items: u64::from(part.batch.items) }.emit();
+    if let Some(who) = &part.impersonator {
+        shared.impersonations.note(who, tenant, signal, items);
+    }
     if signal == Signal::Metrics && part.batch.items > 0 {
         let (store, batch) = (Arc::clone(&shared.store), part.batch.clone());
         // Decoding a large batch takes milliseconds: not on a thread that serves connections.

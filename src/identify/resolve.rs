@@ -1,7 +1,7 @@
 //! The decision: which tenant is this item's? Pure, and the one place where it is made.
 //!
 //! A verified claim decides. Without one a header decides, without one an attribute: the item's before
-//! its scope's before its resource's. Who declares another tenant than the one that decided is reported.
+//! its scope's before its resource's; without any what a span's trace carries along. Who declares another tenant than the one that decided is reported.
 
 use super::{
     Catalogue, Claims, Mode, OnMismatch, Settings,
@@ -69,6 +69,8 @@ pub enum Source {
 /// On what an attribute stands, from the general to the particular.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
+    /// What a span's trace carries along (`tracestate`).
+    TraceState,
     /// The resource.
     Resource,
     /// The instrumentation scope.
@@ -112,6 +114,8 @@ pub struct Resolver<'a> {
     claims: Option<&'a Claims>,
     /// Tenants that the token lists as allowed, sorted.
     allowed: Vec<TenantId>,
+    /// The only tenants that a client certificate beside the token leaves, sorted.
+    within: Option<Vec<TenantId>>,
     claim: Named,
     header: Named,
 }
@@ -171,13 +175,15 @@ impl<'a> Resolver<'a> {
         let listed = settings.headers.iter().flat_map(|name| {
             headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
         });
-        let mut allowed: Vec<TenantId> = claims
-            .map_or(&[][..], |claims| &claims.allowed)
-            .iter()
-            .filter_map(|text| normalise(text, catalogue).ok())
-            .collect();
-        allowed.sort_unstable();
-        Resolver { settings, catalogue, claims, allowed, claim, header: Named::of(listed, catalogue) }
+        let sorted = |texts: &[Box<str>]| {
+            let mut tenants: Vec<TenantId> =
+                texts.iter().filter_map(|text| normalise(text, catalogue).ok()).collect();
+            tenants.sort_unstable();
+            tenants
+        };
+        let allowed = claims.map_or_else(Vec::new, |claims| sorted(&claims.allowed));
+        let within = claims.and_then(|claims| claims.within.as_deref()).map(sorted);
+        Resolver { settings, catalogue, claims, allowed, within, claim, header: Named::of(listed, catalogue) }
     }
 
     /// Decides. `attributes` are the declared tenants that hold for the item: its own, its scope's, its
@@ -207,9 +213,22 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// What each level declares: item, scope, resource.
-    fn levels(&self, attributes: &[Declared<'_>]) -> [(Level, Named); 3] {
-        [Level::Item, Level::Scope, Level::Resource].map(|level| {
+    /// The tenant that the sender was verified as.
+    pub fn own(&self) -> Option<TenantId> {
+        match self.claim {
+            Named::One(claim) | Named::Two(claim, _) => Some(claim),
+            Named::Nothing | Named::Malformed => None,
+        }
+    }
+
+    /// Whether this is a tenant that the verified sender writes for without being of it.
+    pub fn impersonates(&self, tenant: TenantId) -> bool {
+        self.own() != Some(tenant) && self.claims.is_some_and(|claims| self.may(claims, tenant))
+    }
+
+    /// What each level declares: item, scope, resource, trace.
+    fn levels(&self, attributes: &[Declared<'_>]) -> [(Level, Named); 4] {
+        [Level::Item, Level::Scope, Level::Resource, Level::TraceState].map(|level| {
             let of_level = || attributes.iter().filter(|declared| declared.level == level);
             let named = match of_level().count() {
                 0 => Named::Nothing,
@@ -224,7 +243,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    fn choose(&self, levels: &[(Level, Named); 3]) -> Choice {
+    fn choose(&self, levels: &[(Level, Named)]) -> Choice {
         let rejected = |reject| Choice { tenant: Err(reject), source: Source::None, mismatch: None };
         // The most particular first.
         let declared = || levels.iter().flat_map(|(_, named)| named.tenants()).chain(self.header.tenants());
@@ -263,7 +282,7 @@ impl<'a> Resolver<'a> {
         Choice { tenant: Ok(tenant), source, mismatch: other.map(|other| (tenant, other)) }
     }
 
-    fn by_declaration(&self, levels: &[(Level, Named); 3]) -> Choice {
+    fn by_declaration(&self, levels: &[(Level, Named)]) -> Choice {
         let places = std::iter::once((Source::Header, self.header))
             .chain(levels.iter().map(|(level, named)| (Source::Attribute(*level), *named)));
         let mut malformed = false;
@@ -306,7 +325,8 @@ impl<'a> Resolver<'a> {
             (Some(subject), Some(tenant)) => tenant.allowed.iter().any(|allowed| **allowed == *subject),
             _ => false,
         };
-        listed_in_token() || listed_in_catalogue()
+        let within = self.within.as_ref().is_none_or(|within| within.binary_search(&tenant).is_ok());
+        within && (listed_in_token() || listed_in_catalogue())
     }
 
     fn judge(&self, listed: Option<&Tenant>, event_nanos: u64) -> Result<(), Reject> {

@@ -88,6 +88,25 @@ fn the_precedence_holds() {
     );
 }
 
+/// Scenario: a span's `tracestate` beside nothing, beside an attribute, beside a claim. Guarantee: it is believed last,
+/// and told of where a claim says otherwise.
+#[test]
+fn a_tracestate_goes_last() {
+    use Level::{Resource, TraceState};
+    let acme = id("acme").to_string();
+    let plain = |case: Case<'_>| decide(&enforce(), &case);
+    let carried = || at(TraceState, 0, "bravo");
+    assert_eq!(plain(attributes(vec![carried()])), (Ok(id("bravo")), None, Source::Attribute(TraceState)));
+    assert_eq!(
+        plain(attributes(vec![carried(), at(Resource, 3, "acme")])),
+        (Ok(id("acme")), None, Source::Attribute(Resource))
+    );
+    assert_eq!(
+        plain(claim(&acme, vec![carried()])),
+        (Ok(id("acme")), Some((id("acme"), id("bravo"))), Source::Claim)
+    );
+}
+
 /// Scenario: the catalogue knows the slug. Guarantee: it comes with the decision.
 #[test]
 fn the_slug_comes_with_the_decision() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     catalogue::{Isolation, Limits},
+    peers::Peers,
     shared::SharedLimits,
 };
 use crate::{config::Secret, limits};
@@ -23,11 +24,17 @@ pub struct Settings {
     /// Further issuers, each with its own keys, claims and audiences: a token whose `iss` is among one's `issuer` is
     /// verified by that one alone, every other token as `token` says. Default: none.
     pub issuers: Vec<TokenSettings>,
+    /// Senders known by their client certificate (mTLS): what a verified token says of others, this says of them. The
+    /// first that fits counts. Default: none.
+    pub peers: Vec<Peer>,
     /// Request headers (gRPC metadata) that may name the tenant, in order of precedence; case does not matter.
     pub headers: Vec<String>,
     /// Attributes that may name the tenant, in order of precedence; case does not matter. All of them
     /// are removed from the data; `tenant_id` is put in.
     pub aliases: Vec<String>,
+    /// Keys of W3C `tracestate` members that may name the tenant of a span, in order of precedence. They are looked at
+    /// last, and stay in the data. Default: none.
+    pub tracestate: Vec<String>,
     /// What becomes of an item whose declared tenant is not the claimed one: `keep_claim` files it
     /// under the claim and reports it; `reject` rejects and reports it. Default: `keep_claim`.
     pub on_mismatch: OnMismatch,
@@ -59,6 +66,7 @@ impl Default for Settings {
             mode: Mode::default(),
             token: TokenSettings::default(),
             issuers: Vec::new(),
+            peers: Vec::new(),
             headers: own(&["x-tenant-id", "x-scope-orgid"]),
             aliases: own(&[
                 "tenant_id",
@@ -72,6 +80,7 @@ impl Default for Settings {
                 "x-tenant-id",
                 "x-scope-orgid",
             ]),
+            tracestate: Vec::new(),
             on_mismatch: OnMismatch::default(),
             catalogue: CatalogueSettings::default(),
             deleted_grace: Duration::from_secs(3600),
@@ -129,7 +138,17 @@ impl Settings {
         if !self.purge_after.is_zero() && self.purge_after < self.deleted_grace {
             return Err("identity.purge_after: less than deleted_grace; late data would come after it".into());
         }
-        if self.token.required && !self.has_keys() {
+        if self.tracestate.len() > limits::TENANT_ALIASES {
+            return Err(format!("identity.tracestate: more than {} keys", limits::TENANT_ALIASES));
+        }
+        if let Some(key) = self.tracestate.iter().find(|key| key.is_empty() || key.contains([',', '=', ' ']))
+        {
+            return Err(format!(
+                "identity.tracestate: {key:?} is no key; expected the like of tenant or org@vendor"
+            ));
+        }
+        Peers::new(&self.peers)?;
+        if self.token.required && !self.has_keys() && self.peers.is_empty() {
             return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \
                         jwks_file, public_key_file, secret, secret_file, api_keys"
                 .into());
@@ -279,6 +298,22 @@ pub struct ApiKey {
     pub allowed_tenants: Vec<String>,
     /// When it ends: a date and time of RFC 3339. Default: never.
     pub expires: Option<String>,
+}
+
+/// A sender that is known by its client certificate.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peer {
+    /// The certificate's subject as `openssl x509 -noout -subject -nameopt RFC2253` shows it, such as
+    /// `CN=checkout,O=Acme`; one `*` stands for any text within one part. Or `sha256:` and the 64 hex digits of its
+    /// fingerprint.
+    pub subject: String,
+    /// What it is known by: a principal, as the subject of a token is. Default: `subject`.
+    pub name: Option<String>,
+    /// The tenant that its data is of: uuid or slug. Default: none (the data says so itself).
+    pub tenant: Option<String>,
+    /// Further tenants that it may write for. Default: none.
+    pub allowed_tenants: Vec<String>,
 }
 
 /// Bearer tokens and the keys that verify them.

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Document},
     detect,
     export::route::{Router, Targets},
-    identify::{Catalogue, Issuers, stamp},
+    identify::{Catalogue, Issuers, Peers, stamp},
     scrub::{MasterKey, Scrubber},
     transform::Transforms,
     wire::Aliases,
@@ -28,6 +28,8 @@ pub struct Policy {
     pub catalogue: Catalogue,
     /// Verifies tokens; `None` where no key is configured.
     pub verifier: Option<Arc<Issuers>>,
+    /// Senders known by their client certificate.
+    pub peers: Peers,
     /// The attribute names that may hold a tenant, and behind them the slug's own.
     pub aliases: Aliases,
     /// How many of `aliases` declare a tenant.
@@ -79,6 +81,8 @@ impl Policy {
         let router = Router::new(&config.destinations(), &config.routes, &catalogue)
             .map_err(|error| mistakes.push(error));
         let verifier = Issuers::new(&config.identity).map_err(|error| mistakes.push(error.to_string()));
+        // What is wrong with them the check of the section has said.
+        let peers = Peers::new(&config.identity.peers).unwrap_or_default();
         let hash = crate::config::hash(&config).map_err(|error| mistakes.push(error.to_string()));
         let (Ok(transforms), Ok(scrubber), Ok(master), Ok(rules), Ok(router), Ok(verifier), Ok(hash), true) =
             (transforms, scrubber, master, rules, router, verifier, hash, mistakes.is_empty())
@@ -90,6 +94,7 @@ impl Policy {
             hash,
             catalogue,
             verifier: verifier.map(Arc::new),
+            peers,
             aliases,
             declaring,
             transforms,

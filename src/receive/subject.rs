@@ -1,7 +1,11 @@
-//! Who a client certificate says it is: `sha256:<hex of the whole certificate>`, and ` CN=<name>`
-//! where its subject has exactly one common name in a text form. The certificate has been verified before.
+//! Who a client certificate says it is: `sha256:<hex of the whole certificate>`, and behind a space its subject
+//! as RFC 4514 writes it (`CN=checkout,O=Example`), where that can be read. The certificate has been verified before.
+
+use std::fmt::Write;
 
 use aws_lc_rs::digest;
+
+use crate::limits;
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -9,25 +13,39 @@ const OID: u8 = 0x06;
 const EXPLICIT_VERSION: u8 = 0xa0;
 /// UTF8String, PrintableString, IA5String.
 const TEXTS: [u8; 3] = [0x0c, 0x13, 0x16];
-/// 2.5.4.3, commonName.
-const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+/// What RFC 4514 (section 3) has names for.
+const NAMES: [(&[u8], &str); 9] = [
+    (&[0x55, 0x04, 0x03], "CN"),
+    (&[0x55, 0x04, 0x07], "L"),
+    (&[0x55, 0x04, 0x08], "ST"),
+    (&[0x55, 0x04, 0x0a], "O"),
+    (&[0x55, 0x04, 0x0b], "OU"),
+    (&[0x55, 0x04, 0x06], "C"),
+    (&[0x55, 0x04, 0x09], "STREET"),
+    (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19], "DC"),
+    (&[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01], "UID"),
+];
 
 /// Fingerprint first, so that no name can imitate one.
 pub(super) fn describe(certificate: &[u8]) -> String {
     let mut text = String::from("sha256:");
-    for byte in digest::digest(&digest::SHA256, certificate).as_ref() {
-        text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-        text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-    }
-    if let Some(name) = common_name(certificate) {
-        text.push_str(" CN=");
-        text.push_str(name);
+    hex(&mut text, digest::digest(&digest::SHA256, certificate).as_ref());
+    if let Some(name) = subject(certificate).filter(|name| name.len() <= limits::PEER_SUBJECT_BYTES) {
+        text.push(' ');
+        text.push_str(&name);
     }
     text
 }
 
-/// The one common name of the subject; none where there are several.
-fn common_name(certificate: &[u8]) -> Option<&str> {
+fn hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+}
+
+/// The subject, the most particular part first; none where it is empty or has a part without a known name or in
+/// no text form: such a one is known by its fingerprint alone.
+fn subject(certificate: &[u8]) -> Option<String> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut fields, _) = element(certificate)?;
     if fields.first() == Some(&EXPLICIT_VERSION) {
@@ -38,31 +56,54 @@ fn common_name(certificate: &[u8]) -> Option<&str> {
         fields = element(fields)?.2;
     }
     let (tag, mut names, _) = element(fields)?;
-    if tag != SEQUENCE {
+    if tag != SEQUENCE || names.is_empty() {
         return None;
     }
-    let mut found = None;
+    let mut parts = Vec::new();
     while !names.is_empty() {
         let (tag, mut set, rest) = element(names)?;
         names = rest;
         if tag != SET {
             return None;
         }
+        let mut part = String::new();
         while !set.is_empty() {
             let (_, pair, rest) = element(set)?;
             set = rest;
             let (kind, oid, value) = element(pair)?;
-            if kind != OID || oid != COMMON_NAME {
-                continue;
+            let name = NAMES.iter().find(|(known, _)| kind == OID && *known == oid)?.1;
+            let (kind, value, _) = element(value)?;
+            let value = std::str::from_utf8(value).ok().filter(|_| TEXTS.contains(&kind))?;
+            if !part.is_empty() {
+                part.push('+');
             }
-            let (kind, text, _) = element(value)?;
-            if found.is_some() || !TEXTS.contains(&kind) {
-                return None;
+            part.push_str(name);
+            part.push('=');
+            escape(&mut part, value);
+        }
+        parts.push(part);
+    }
+    parts.reverse();
+    Some(parts.join(","))
+}
+
+/// RFC 4514, section 2.4: what has a meaning in the text of a name is escaped, so that no value passes for
+/// several.
+fn escape(out: &mut String, value: &str) {
+    let last = value.chars().count().saturating_sub(1);
+    for (at, c) in value.chars().enumerate() {
+        match c {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=' => out.extend(['\\', c]),
+            ' ' if at == 0 || at == last => out.push_str("\\ "),
+            '#' if at == 0 => out.push_str("\\#"),
+            c if c.is_control() => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(out, "\\{byte:02x}");
+                }
             }
-            found = Some(std::str::from_utf8(text).ok().filter(|t| !t.chars().any(char::is_control))?);
+            c => out.push(c),
         }
     }
-    found
 }
 
 /// One DER element: its tag, its content, and what follows it.
@@ -89,20 +130,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn certificate(name: &str) -> Vec<u8> {
+    fn certificate(name: &[(rcgen::DnType, &str)]) -> Vec<u8> {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::OrganizationName, "Example");
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        for (kind, value) in name {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
         params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
     }
 
-    /// Scenario: a certificate with an organisation and a common name. Guarantee: fingerprint, then that name.
+    /// Scenario: certificates with names of several parts, with values that look like several parts, with a part
+    /// of no known kind, with none. Guarantee: fingerprint, then the subject as RFC 4514 has it, which no value can
+    /// imitate; the fingerprint alone where it cannot be told.
     #[test]
     fn a_subject_is_fingerprint_and_name() {
-        let text = describe(&certificate("acme-gateway"));
-        assert!(text.starts_with("sha256:") && text.ends_with(" CN=acme-gateway"), "{text}");
-        assert_eq!(text.split(' ').next().unwrap().len(), 7 + 64);
+        use rcgen::DnType::{self, CommonName, CountryName, OrganizationName};
+        let shown = |name: &[(DnType, &str)]| {
+            let text = describe(&certificate(name));
+            let (print, rest) = text.split_once(' ').unwrap_or((&text, ""));
+            assert!(print.starts_with("sha256:") && print.len() == 7 + 64, "{text}");
+            rest.to_owned()
+        };
+        let whole = [(CountryName, "DE"), (OrganizationName, "Example"), (CommonName, "acme-gateway")];
+        assert_eq!(shown(&whole), "CN=acme-gateway,O=Example,C=DE");
+        assert_eq!(
+            shown(&[(CommonName, "a,O=Acme + \\\"<#>; ")]),
+            "CN=a\\,O\\=Acme \\+ \\\\\\\"\\<#\\>\\;\\ "
+        );
+        assert_eq!(shown(&[(CommonName, " #é\n")]), "CN=\\ #é\\0a");
+        assert_eq!(shown(&[(CommonName, "a"), (DnType::CustomDnType(vec![1, 2, 3]), "b")]), "");
+        assert_eq!(shown(&[]), "");
+        assert_eq!(shown(&[(CommonName, &"x".repeat(limits::PEER_SUBJECT_BYTES))]), "");
     }
 
     proptest! {

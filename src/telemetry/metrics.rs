@@ -184,6 +184,16 @@ pub const METRICS: &[Metric] = &[
         "When a reload was last taken, in seconds since the epoch.",
     ),
     gauge("portcullis_config_info", Unit::Count, "Always 1; the hash names the configuration in use."),
+    counter(
+        "portcullis_impersonated_items_total",
+        Unit::Count,
+        "Items accepted for a tenant that is not their sender's own.",
+    ),
+    counter(
+        "portcullis_audit_lost_total",
+        Unit::Count,
+        "Audit lines that are not in the audit file, since it could not take them.",
+    ),
     gauge("portcullis_build_info", Unit::Count, "Always 1; the version of this build."),
     gauge("portcullis_catalogue_tenants", Unit::Count, "Tenants in the catalogue."),
     gauge("portcullis_catalogue_age_seconds", Unit::Seconds, "Age of the catalogue in use."),

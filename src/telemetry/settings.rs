@@ -1,6 +1,6 @@
 //! What an operator can set.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ pub struct Settings {
     pub log: LogSettings,
     /// Own traces and logs to an OTLP endpoint.
     pub otlp: OtlpSettings,
+    /// A file of JSON lines that say who did what to whose data; a bare name stands in the data directory; null: none.
+    /// Rotated once at 16 MiB. A change needs a restart. Default: none; the log has every line.
+    pub audit_file: Option<PathBuf>,
 }
 
 /// How own logs are written.

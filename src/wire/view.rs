@@ -417,6 +417,19 @@ impl<'a> Item<'a> {
         self.id(0, 4)
     }
 
+    /// The W3C `tracestate` of a span, every duplicate of it.
+    pub fn trace_states(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let span = (self.message == Msg::Span).then(|| self.message());
+        span.into_iter().flat_map(|span| span.all(3)).map(|field| field.text())
+    }
+
+    /// The W3C `tracestate` of all that a span is linked to.
+    pub fn link_trace_states(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let span = (self.message == Msg::Span).then(|| self.message());
+        let links = span.into_iter().flat_map(|span| span.all(13));
+        links.flat_map(|link| link.message().all(3)).map(|field| field.text())
+    }
+
     /// When it happened, in nanoseconds since 1970: a log's time (or when it was observed), a span's
     /// end, a data point's time; 0 where it does not say.
     pub fn time_unix_nano(&self) -> u64 {

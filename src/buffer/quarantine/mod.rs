@@ -1,16 +1,25 @@
 //! Rejected items, kept scrubbed, so that a person can see what was rejected, mend the cause and
 //! send them again.
 //!
-//! Bounded in size and age: the oldest segment goes first. Two processes may use one quarantine: a
+//! Bounded in size and age: the oldest goes first, and before others' that of a tenant that holds more than
+//! its share. With a key, what is on the disk is encrypted; who, why and when stays plain. Two processes may use one quarantine: a
 //! gate that puts in, and a command that lists, replays or purges. Whoever changes files holds a file
 //! lock while doing so, and only then; reading needs none, as files only grow, vanish, or are replaced
 //! whole. A replay reads a batch, sends it to a gate, and removes it when the gate has said OK; a
 //! replay that is cut short repeats at most what it had not removed.
 
+mod items;
+mod seal;
+mod show;
 mod store;
+mod tidy;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_seal;
+#[cfg(test)]
+mod tests_share;
 
 use std::{
     collections::HashMap,
@@ -26,12 +35,14 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-pub use store::{Filter, Group, Item, ItemId, Items, Store};
+pub use items::{Filter, Group, Item, ItemId, Items, Unread};
+pub use seal::Unreadable;
+pub use store::{Replayed, Store};
 
 use super::{
     Error,
     disk::{Disk, RealDisk},
-    settings::Settings,
+    settings::{QuarantineSettings, Settings},
 };
 use crate::{
     batch::{Batch, Clean, TenantId},
@@ -145,7 +156,7 @@ impl Quarantine {
     /// Opens the quarantine in `settings.directory` and starts its writer.
     ///
     /// # Errors
-    /// The directory cannot be made.
+    /// The directory cannot be made; a key file cannot be read or holds no key.
     pub fn open(settings: &Settings) -> Result<Quarantine, Error> {
         Quarantine::open_on(Arc::new(RealDisk), settings)
     }
@@ -209,6 +220,14 @@ impl Drop for Quarantine {
 
 fn failed(operation: &'static str) {
     metrics::counter!("portcullis_journal_failures_total", "operation" => operation).increment(1);
+}
+
+/// Whether the key files can be used.
+///
+/// # Errors
+/// One cannot be read or holds no key.
+pub fn check_keys(settings: &QuarantineSettings) -> Result<(), Error> {
+    seal::Keys::load(settings).map(drop)
 }
 
 /// The thread behind [`Quarantine`].

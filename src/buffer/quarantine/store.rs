@@ -8,89 +8,42 @@ use std::{
     time::Duration,
 };
 
-use super::{Error, Reason};
+use super::{
+    Error, Reason,
+    items::{Filter, Group, Item, ItemId, Items, Unread, id_of},
+    seal::{self, Keys},
+};
 use crate::{
     batch::{Batch, Clean, Signal, TenantId},
     buffer::{
         disk::{Disk, Lock, RealDisk},
         now_nanos,
-        record::Header,
+        record::{HEADER_BYTES, Header},
         segment::{self, HEAD_BYTES, Scanner, Step},
         settings::Settings,
     },
     limits,
 };
 
-/// Names one item, also for another process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemId {
-    sequence: u64,
-    time_unix_nano: u64,
-}
-
-/// One rejected batch.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// Its name.
-    pub id: ItemId,
-    /// Why it was rejected.
-    pub reason: Reason,
-    /// When, in unix nanoseconds.
-    pub time_unix_nano: u64,
-    /// The policy it was held against.
-    pub epoch: u32,
-    /// The data, scrubbed; its tenant is [`TenantId::NONE`] where none was well formed.
-    pub batch: Batch<Clean>,
-}
-
-/// What is kept of one tenant, reason and signal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// As it was declared; [`TenantId::NONE`] where it was not well formed.
-    pub tenant: TenantId,
-    /// Why it was rejected.
-    pub reason: Reason,
-    /// Of which signal.
-    pub signal: Signal,
-    /// Batches.
-    pub batches: u64,
-    /// Log records, spans, data points.
-    pub items: u64,
-    /// Bytes on the disk.
-    pub bytes: u64,
-    /// When the oldest was rejected, in unix nanoseconds.
-    pub first_unix_nano: u64,
-    /// When the newest was rejected, in unix nanoseconds.
-    pub last_unix_nano: u64,
-}
-
-/// Which items are meant; a part that is none means any.
+/// How a replay went, in batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// This tenant, as declared.
-    pub tenant: Option<TenantId>,
-    /// This reason.
-    pub reason: Option<Reason>,
-    /// This signal.
-    pub signal: Option<Signal>,
-    /// Rejected before this time, in unix nanoseconds.
-    pub before_unix_nano: Option<u64>,
-}
-
-impl Filter {
-    fn matches(&self, header: &Header) -> bool {
-        self.tenant.is_none_or(|t| t == header.tenant)
-            && self.reason.is_none_or(|r| r == Reason::from_code(header.reason))
-            && self.signal.is_none_or(|s| s == header.signal)
-            && self.before_unix_nano.is_none_or(|t| header.time_unix_nano < t)
-    }
+pub struct Replayed {
+    /// Sent and removed.
+    pub sent: u64,
+    /// Not taken: still there.
+    pub kept: u64,
+    /// Not to be decrypted: still there.
+    pub unread: Unread,
 }
 
 /// The quarantine of a directory, for listing, replay and purge beside a running gate or without one.
 pub struct Store {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
-    max_bytes: u64,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+    pub(super) keys: Keys,
+    pub(super) max_bytes: u64,
+    /// What one tenant may hold while room is needed for others, in bytes.
+    pub(super) tenant_bytes: u64,
     pub(super) max_age: Duration,
     /// Base and length of the segment that this process last wrote.
     active: Option<(u64, u64)>,
@@ -101,7 +54,7 @@ impl Store {
     /// Opens the quarantine in `settings.directory`.
     ///
     /// # Errors
-    /// The directory cannot be made.
+    /// The directory cannot be made; a key file cannot be read or holds no key.
     pub fn open(settings: &Settings) -> Result<Store, Error> {
         Store::open_on(Arc::new(RealDisk), settings)
     }
@@ -114,8 +67,17 @@ impl Store {
         let dir = settings.directory.join("quarantine");
         disk.create_dir(&dir).map_err(|e| Error::io("make the quarantine's directory", &dir, e))?;
         disk.sync_dir(&settings.directory).map_err(|e| Error::io("sync", &settings.directory, e))?;
-        let (max_bytes, max_age) = (settings.quarantine.max_bytes, settings.quarantine.max_age);
-        Ok(Store { disk, dir, max_bytes, max_age, active: None, next_sequence: 1 })
+        let quarantine = &settings.quarantine;
+        Ok(Store {
+            disk,
+            dir,
+            keys: Keys::load(quarantine)?,
+            max_bytes: quarantine.max_bytes,
+            tenant_bytes: (quarantine.max_bytes as f64 * quarantine.tenant_share) as u64,
+            max_age: quarantine.max_age,
+            active: None,
+            next_sequence: 1,
+        })
     }
 
     /// Everything that is kept, by tenant, reason and signal.
@@ -148,13 +110,27 @@ impl Store {
         Ok(groups.into_values().collect())
     }
 
-    /// The items that a filter means, oldest first. Damaged ones are passed over.
+    /// The items that a filter means, oldest first. Damaged ones are passed over; so are those that cannot be
+    /// decrypted, which [`Items::unread`] counts.
     ///
     /// # Errors
     /// The disk's.
     pub fn iter(&self, filter: Filter) -> io::Result<Items<'_>> {
-        let bases = segment::bases(&*self.disk, &self.dir)?;
-        Ok(Items { store: self, filter, bases: bases.into_iter(), scanner: None })
+        Ok(Items::new(self, filter, segment::bases(&*self.disk, &self.dir)?))
+    }
+
+    /// How many log records, spans and data points a filter means, also of those that cannot be decrypted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn count(&self, filter: Filter) -> io::Result<u64> {
+        let mut items = 0;
+        self.scan(|_, header| {
+            if filter.matches(header) {
+                items += u64::from(header.items);
+            }
+        })?;
+        Ok(items)
     }
 
     /// Removes the items that a filter means. Returns how many batches.
@@ -175,38 +151,39 @@ impl Store {
     }
 
     /// Gives each item that a filter means to `send`, and removes those for which it says true,
-    /// segment by segment. Returns sent and not sent.
+    /// segment by segment.
     ///
     /// # Errors
     /// The disk's; items that were sent may still be there.
-    pub fn replay(&mut self, filter: Filter, mut send: impl FnMut(&Item) -> bool) -> io::Result<(u64, u64)> {
-        let (mut sent, mut kept) = (0, 0);
+    pub fn replay(&mut self, filter: Filter, mut send: impl FnMut(&Item) -> bool) -> io::Result<Replayed> {
+        let mut done = Replayed::default();
         let mut gone = Vec::new();
         let bases = segment::bases(&*self.disk, &self.dir)?;
         for base in bases {
-            for item in (Items { store: self, filter, bases: vec![base].into_iter(), scanner: None }) {
-                let item = item?;
+            let mut items = Items::new(self, filter, vec![base]);
+            while let Some(item) = items.next().transpose()? {
                 if send(&item) {
-                    sent += 1;
+                    done.sent += 1;
                     gone.push(item.id);
                 } else {
-                    kept += 1;
+                    done.kept += 1;
                 }
             }
+            done.unread += items.unread();
             if !gone.is_empty() {
                 self.remove(&gone)?;
                 gone.clear();
             }
         }
-        Ok((sent, kept))
+        Ok(done)
     }
 
-    fn lock(&self) -> io::Result<Lock> {
+    pub(super) fn lock(&self) -> io::Result<Lock> {
         self.disk.lock(&self.dir.join("lock"), true)
     }
 
     /// A sixteenth of the whole, so that dropping the oldest drops little.
-    fn segment_bytes(&self) -> u64 {
+    pub(super) fn segment_bytes(&self) -> u64 {
         (self.max_bytes / 16).clamp(4096, 16 << 20)
     }
 
@@ -225,27 +202,31 @@ impl Store {
         let now = now_nanos();
         let mut at = 0;
         while at < items.len() {
+            let first = (HEADER_BYTES + items[at].0.bytes.len() + seal::OVERHEAD_BYTES) as u64;
             let (file, salt, base, len) = match self.reopen()? {
-                Some(open) => open,
-                None => self.begin()?,
+                Some(open) if open.3 + first <= self.segment_bytes() => open,
+                _ => self.begin(first)?,
             };
             // At least one record; more while the segment has room.
             let mut end = len;
             let mut headers = Vec::new();
+            let mut sealed = Vec::new();
             for (batch, reason, epoch) in &items[at..] {
-                let header = Header::of(batch, self.next_sequence, *epoch, reason.code(), now);
+                let mut header = Header::of(batch, self.next_sequence, *epoch, reason.code(), now);
+                let payload = self.keys.seal(&mut header, &batch.bytes)?;
                 if !headers.is_empty() && end + header.record_bytes() > self.segment_bytes() {
                     break;
                 }
                 end += header.record_bytes();
                 self.next_sequence += 1;
                 headers.push(header);
+                sealed.push(payload);
             }
             let heads: Vec<_> = headers.iter().map(|h| h.encode(salt)).collect();
             let mut parts = Vec::new();
-            for (head, (batch, ..)) in heads.iter().zip(&items[at..]) {
+            for ((head, sealed), (batch, ..)) in heads.iter().zip(&sealed).zip(&items[at..]) {
                 parts.push(IoSlice::new(head));
-                parts.push(IoSlice::new(&batch.bytes));
+                parts.push(IoSlice::new(sealed.as_deref().unwrap_or(&batch.bytes)));
             }
             file.append(&mut parts)?;
             file.sync()?;
@@ -266,8 +247,8 @@ impl Store {
         }
     }
 
-    fn begin(&mut self) -> io::Result<Open> {
-        self.tidy_locked(self.segment_bytes())?;
+    fn begin(&mut self, first: u64) -> io::Result<Open> {
+        self.tidy_locked(self.segment_bytes().max(HEAD_BYTES + first))?;
         if let Some(newest) = segment::bases(&*self.disk, &self.dir)?.last() {
             let last = last_record(&*self.disk, &self.dir, *newest)?.map_or(*newest, |h| h.sequence);
             self.next_sequence = self.next_sequence.max(last + 1);
@@ -275,79 +256,6 @@ impl Store {
         let base = self.next_sequence;
         let (file, salt) = segment::create(&*self.disk, &self.dir, base)?;
         Ok((file, salt, base, HEAD_BYTES))
-    }
-
-    /// Drops what is too old or too much.
-    pub(super) fn tidy(&mut self) -> io::Result<()> {
-        let _lock = self.lock()?;
-        self.tidy_locked(0)
-    }
-
-    /// The same, so that `room` bytes more fit.
-    fn tidy_locked(&mut self, room: u64) -> io::Result<()> {
-        for name in self.disk.list(&self.dir)? {
-            if name.ends_with(".new") {
-                self.disk.remove(&self.dir.join(name))?;
-            }
-        }
-        let oldest = now_nanos().saturating_sub(u64::try_from(self.max_age.as_nanos()).unwrap_or(u64::MAX));
-        let mut segments = Vec::new();
-        for base in segment::bases(&*self.disk, &self.dir)? {
-            let path = segment::path(&self.dir, base);
-            let last = last_record(&*self.disk, &self.dir, base)?;
-            if last.is_none_or(|h| h.time_unix_nano < oldest) {
-                self.disk.remove(&path)?;
-            } else {
-                segments.push((path.clone(), self.disk.open(&path)?.size()?));
-            }
-        }
-        let mut total: u64 = segments.iter().map(|(_, size)| size).sum();
-        for (path, size) in segments {
-            if total + room <= self.max_bytes {
-                break;
-            }
-            self.disk.remove(&path)?;
-            total -= size;
-        }
-        Ok(())
-    }
-
-    fn remove_where(&mut self, matches: impl Fn(&Header) -> bool) -> io::Result<u64> {
-        let _lock = self.lock()?;
-        let mut removed = 0;
-        for base in segment::bases(&*self.disk, &self.dir)? {
-            let (mut gone, mut kept) = (0, 0);
-            scan_one(&*self.disk, &self.dir, base, |_, header| {
-                if matches(header) {
-                    gone += 1
-                } else {
-                    kept += 1
-                }
-                Ok(())
-            })?;
-            if gone == 0 {
-                continue;
-            }
-            let path = segment::path(&self.dir, base);
-            if kept == 0 {
-                self.disk.remove(&path)?;
-            } else {
-                let aside = path.with_extension("new");
-                let (file, salt) = segment::create_at(&*self.disk, &aside, base)?;
-                scan_one(&*self.disk, &self.dir, base, |scanner, header| {
-                    if matches(header) {
-                        return Ok(());
-                    }
-                    let payload = scanner.payload(header)?;
-                    file.append(&mut [IoSlice::new(&header.encode(salt)), IoSlice::new(&payload)])
-                })?;
-                file.sync()?;
-                self.disk.rename(&aside, &path)?;
-            }
-            removed += gone;
-        }
-        self.disk.sync_dir(&self.dir)?;
-        Ok(removed)
     }
 
     fn scan(&self, mut each: impl FnMut(&Scanner, &Header)) -> io::Result<()> {
@@ -364,19 +272,15 @@ impl Store {
 /// A file that can be appended to: file, salt, base, length.
 type Open = (Arc<dyn crate::buffer::disk::DiskFile>, u32, u64, u64);
 
-fn id_of(header: &Header) -> ItemId {
-    ItemId { sequence: header.sequence, time_unix_nano: header.time_unix_nano }
-}
-
 /// Opens a segment that another process may take away at any time.
-fn open(disk: &dyn Disk, dir: &Path, base: u64) -> io::Result<Option<Scanner>> {
+pub(super) fn open(disk: &dyn Disk, dir: &Path, base: u64) -> io::Result<Option<Scanner>> {
     match Scanner::open(disk, dir, base) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         result => result,
     }
 }
 
-fn scan_one(
+pub(super) fn scan_one(
     disk: &dyn Disk,
     dir: &Path,
     base: u64,
@@ -396,66 +300,11 @@ fn scan_one(
     }
 }
 
-fn last_record(disk: &dyn Disk, dir: &Path, base: u64) -> io::Result<Option<Header>> {
+pub(super) fn last_record(disk: &dyn Disk, dir: &Path, base: u64) -> io::Result<Option<Header>> {
     let mut last = None;
     scan_one(disk, dir, base, |_, header| {
         last = Some(*header);
         Ok(())
     })?;
     Ok(last)
-}
-
-/// Items one after the other; see [`Store::iter`].
-pub struct Items<'a> {
-    store: &'a Store,
-    filter: Filter,
-    bases: std::vec::IntoIter<u64>,
-    scanner: Option<(Scanner, u64)>,
-}
-
-impl Items<'_> {
-    fn step(&mut self) -> io::Result<Option<Item>> {
-        loop {
-            let Some((scanner, size)) = &mut self.scanner else {
-                let Some(base) = self.bases.next() else { return Ok(None) };
-                if let Some(scanner) = open(&*self.store.disk, &self.store.dir, base)? {
-                    let size = scanner.file().size()?;
-                    self.scanner = Some((scanner, size));
-                }
-                continue;
-            };
-            match scanner.peek(*size)? {
-                Step::End => self.scanner = None,
-                Step::Damaged { to, .. } => scanner.pass_to(to),
-                Step::Record(header) => {
-                    let wanted = self.filter.matches(&header);
-                    let payload = wanted.then(|| scanner.payload(&header)).transpose()?;
-                    scanner.pass(&header);
-                    if let Some(batch) = payload.and_then(|p| header.batch(p)) {
-                        return Ok(Some(Item {
-                            id: id_of(&header),
-                            reason: Reason::from_code(header.reason),
-                            time_unix_nano: header.time_unix_nano,
-                            epoch: header.epoch,
-                            batch,
-                        }));
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Iterator for Items<'_> {
-    type Item = io::Result<Item>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let step = self.step();
-        if step.is_err() {
-            // An error ends it, so that nobody turns on the same place for ever.
-            self.scanner = None;
-            self.bases = Vec::new().into_iter();
-        }
-        step.transpose()
-    }
 }

@@ -6,27 +6,24 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     batch::Signal,
-    buffer::{
-        faulty::{Dice, Fault, FaultyDisk},
-        settings::QuarantineSettings,
-    },
+    buffer::faulty::{Dice, Fault, FaultyDisk},
 };
 
-fn batch(id: u32, tenant: u128, len: usize) -> Batch<Clean> {
+pub(super) fn batch(id: u32, tenant: u128, len: usize) -> Batch<Clean> {
     let tenant = TenantId(Uuid::from_u128(tenant));
     Batch::clean(Signal::Logs, tenant, id, Bytes::from(vec![id as u8; len]))
 }
 
-fn settings(max_bytes: u64) -> Settings {
+pub(super) fn settings(max_bytes: u64) -> Settings {
     let quarantine = QuarantineSettings { max_bytes, ..QuarantineSettings::default() };
     Settings { directory: "/data".into(), quarantine, ..Settings::default() }
 }
 
-fn store(disk: &FaultyDisk, max_bytes: u64) -> Store {
+pub(super) fn store(disk: &FaultyDisk, max_bytes: u64) -> Store {
     Store::open_on(Arc::new(disk.clone()), &settings(max_bytes)).unwrap()
 }
 
-fn ids(store: &Store, filter: Filter) -> Vec<u32> {
+pub(super) fn ids(store: &Store, filter: Filter) -> Vec<u32> {
     store.iter(filter).unwrap().map(|item| item.unwrap().batch.items).collect()
 }
 
@@ -53,7 +50,8 @@ fn list_purge_and_replay_beside_a_gate() {
         seen.push(item.batch.items);
         item.batch.items != 3
     });
-    assert_eq!(done.unwrap(), (3, 1));
+    let done = done.unwrap();
+    assert_eq!((done.sent, done.kept), (3, 1));
     assert_eq!(seen, [1, 3, 5, 7]);
     assert_eq!(ids(&command, Filter::default()), [3]);
     gate.append(&[(&batch(8, 1, 100), Reason::Other, 1)]).unwrap();

@@ -17,6 +17,7 @@ use crate::{
     batch::{Signal, TenantId},
     buffer::quarantine::Filter,
     identify::State,
+    telemetry::audit,
     usage::Day,
 };
 
@@ -67,13 +68,11 @@ async fn respond(control: &Control, who: &Who, ask: &Ask) -> Answer {
     };
     let tenant = tenant.unwrap_or(TenantId::NONE);
     let answer = act(control, who, route.act, tenant, ask).await.unwrap_or_else(Problem::answer);
-    if route.method != Method::GET {
-        let (action, status) = (route.path, answer.status.as_u16());
-        // A purge says so itself, without the name of what is gone.
-        if route.act != Act::Purge {
-            tracing::info!(target: "portcullis::audit", by = %who.name, method = %route.method, action,
-                tenant_id = %tenant, status, "a change was asked for");
-        }
+    // A purge says so itself, without the name of what is gone.
+    if route.method != Method::GET && route.act != Act::Purge {
+        let details = json!({ "status": answer.status.as_u16() });
+        let action = format!("{} {}", route.method, route.path);
+        audit::record(&action, &who.name, tenant, details);
     }
     answer
 }
@@ -155,7 +154,7 @@ impl Query<'_> {
             let found = Signal::ALL.into_iter().find(|signal| signal.as_str() == text);
             found.ok_or_else(|| "signal: expected one of logs, traces, metrics".into())
         })?;
-        Ok(Filter { tenant: Some(tenant), reason, signal, before_unix_nano: None })
+        Ok(Filter { tenant: Some(tenant), reason, signal, ..Filter::default() })
     }
 }
 

@@ -42,6 +42,10 @@ pub struct Claims {
     pub fingerprint: Option<Box<str>>,
     /// When the token ends, in seconds since 1970.
     pub expires: u64,
+    /// What the configuration calls the sender: that of an API key or of a client certificate. May be shown.
+    pub name: Option<Box<str>>,
+    /// The only tenants that this may be used for, where a client certificate stands beside the token.
+    pub(super) within: Option<Box<[Box<str>]>>,
     subject: Option<Box<str>>,
 }
 
@@ -51,6 +55,41 @@ impl Claims {
         self.subject.as_deref()
     }
 
+    /// Who it is, as it may be shown: the configuration's name, or `principal:` and the fingerprint, or `unnamed`.
+    pub fn actor(&self) -> String {
+        match (&self.name, &self.fingerprint) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(fingerprint)) => format!("principal:{fingerprint}"),
+            (None, None) => "unnamed".into(),
+        }
+    }
+
+    /// The claims of a client certificate that is on a list.
+    pub(super) fn of_peer(name: &str, tenant: Option<&str>, allowed: &[String]) -> Self {
+        Claims {
+            tenant: tenant.map(Into::into),
+            allowed: allowed.iter().map(|text| text.as_str().into()).collect(),
+            fingerprint: None,
+            expires: u64::MAX,
+            name: Some(name.into()),
+            within: None,
+            subject: Some(name.into()),
+        }
+    }
+
+    /// The same claims, to be used for these tenants alone.
+    pub(super) fn kept_within(&self, tenants: impl Iterator<Item = Box<str>>) -> Self {
+        Claims {
+            tenant: self.tenant.clone(),
+            allowed: self.allowed.clone(),
+            fingerprint: self.fingerprint.clone(),
+            expires: self.expires,
+            name: self.name.clone(),
+            within: Some(tenants.collect()),
+            subject: self.subject.clone(),
+        }
+    }
+
     /// Claims for tests and the demo, as if verified.
     pub fn assumed(tenant: Option<&str>, subject: Option<&str>, allowed: &[&str]) -> Self {
         Claims {
@@ -58,6 +97,8 @@ impl Claims {
             allowed: allowed.iter().map(|text| Box::from(*text)).collect(),
             fingerprint: subject.map(|_| "0000000000000000".into()),
             expires: u64::MAX,
+            name: None,
+            within: None,
             subject: subject.map(Into::into),
         }
     }
@@ -366,6 +407,8 @@ impl Verifier {
             allowed,
             fingerprint: subject.as_deref().map(|subject| self.fingerprint(subject)),
             expires: expires.ok_or(TokenError::Claim)?,
+            name: None,
+            within: None,
             subject,
         })
     }
@@ -377,6 +420,8 @@ impl Verifier {
             allowed: key.allowed_tenants.iter().map(|tenant| tenant.as_str().into()).collect(),
             fingerprint: Some(self.fingerprint(&key.name)),
             expires: entry.expires,
+            name: Some(key.name.as_str().into()),
+            within: None,
             subject: Some(key.name.as_str().into()),
         })
     }
@@ -395,7 +440,7 @@ fn find<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
     })
 }
 
-fn bearer(authorization: &str) -> Option<&str> {
+pub(crate) fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -25,6 +25,7 @@ fn events_count_themselves() {
         let took = Duration::from_millis(3);
         RequestAnswered { signal, protocol: Protocol::Http, bytes: 10, took }.emit();
         UnknownFields { signal, fields: 1 }.emit();
+        crate::telemetry::audit::ItemsImpersonated { signal, tenant, items: 6 }.emit();
         ValuesRedacted { tenant, kind: "EMAIL".into(), action: "redact", values: 7 }.emit();
         let error = std::sync::Arc::new(std::io::Error::other("no disk"));
         SentencesSeen { tenant, sentences: 2 }.emit();
