@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     gate::Reload,
     moves::{Move, NotMoved},
-    purge,
+    purge::{self, Everything},
     workers::{Shared, now},
 };
 use crate::{
@@ -216,16 +216,15 @@ impl Control {
             None => Ok(0),
         };
         let config = &policy.config;
-        let purged = purge::purge(
-            &self.shared.moves,
-            config.buffer.clone(),
-            key::salt_directory(config),
-            self.shared.journal.clone(),
-            findings,
-            self.shared.usage.clone(),
-            tenant,
-            by.to_owned(),
-        );
+        let everything = Everything {
+            moves: Arc::clone(&self.shared.moves),
+            buffer: config.buffer.clone(),
+            salts: key::salt_directory(config),
+            journal: self.shared.journal.clone(),
+            findings: Box::new(findings),
+            usage: self.shared.usage.clone(),
+        };
+        let purged = purge::purge(everything, tenant, by.to_owned());
         let (destroyed, signed) = purged.await.map_err(|why| (false, why))?;
         self.shared.store.remove_tenant(tenant);
         Ok(json!({ "record": destroyed, "signed": signed }))

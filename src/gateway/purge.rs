@@ -56,20 +56,6 @@ pub struct Destroyed {
     pub usage: Vec<Report>,
 }
 
-/// Where the parts of a tenant are.
-pub struct Kept<'a> {
-    /// The section `buffer`.
-    pub buffer: &'a Settings,
-    /// The directory of salts.
-    pub salts: PathBuf,
-    /// The journal.
-    pub journal: &'a Journal,
-    /// Takes the tenant's findings away.
-    pub findings: &'a dyn Fn(TenantId) -> io::Result<u64>,
-    /// What is used, where it is counted.
-    pub usage: Option<&'a Ledger>,
-}
-
 /// What may be destroyed.
 ///
 /// # Errors
@@ -90,18 +76,18 @@ pub fn may_be_destroyed(tenant: TenantId, catalogue: &Catalogue) -> Result<(), S
 ///
 /// # Errors
 /// The disk's: some of it may be destroyed; the same again destroys the rest.
-pub fn destroy(kept: &Kept<'_>, tenant: TenantId, held_bytes: u64, by: &str) -> io::Result<Destroyed> {
-    let journal = kept.journal.erase(tenant)?;
-    let quarantine_batches = match kept.buffer.directory.join("quarantine").is_dir() {
+fn destroy(all: &Everything, tenant: TenantId, held_bytes: u64, by: &str) -> io::Result<Destroyed> {
+    let journal = all.journal.erase(tenant)?;
+    let quarantine_batches = match all.buffer.directory.join("quarantine").is_dir() {
         true => {
-            let mut store = Store::open(kept.buffer).map_err(io::Error::other)?;
+            let mut store = Store::open(&all.buffer).map_err(io::Error::other)?;
             store.purge(&Filter { tenant: Some(tenant), ..Filter::default() })?
         }
         false => 0,
     };
-    let salt = kept.salts.is_dir() && Salts::open(&kept.salts)?.destroy(tenant)?;
-    let findings = (kept.findings)(tenant)?;
-    let usage = kept.usage.map_or(Ok(Vec::new()), |ledger| ledger.forget(tenant))?;
+    let salt = all.salts.is_dir() && Salts::open(&all.salts)?.destroy(tenant)?;
+    let findings = (all.findings)(tenant)?;
+    let usage = all.usage.as_ref().map_or(Ok(Vec::new()), |ledger| ledger.forget(tenant))?;
     Ok(Destroyed {
         tenant_id: tenant.to_string(),
         destroyed_at: rfc3339_text(now()),
@@ -120,7 +106,7 @@ pub fn destroy(kept: &Kept<'_>, tenant: TenantId, held_bytes: u64, by: &str) -> 
 ///
 /// # Errors
 /// The key or the file cannot be written.
-pub fn record(directory: &Path, destroyed: &Destroyed) -> io::Result<(String, PathBuf)> {
+fn record(directory: &Path, destroyed: &Destroyed) -> io::Result<(String, PathBuf)> {
     let directory = directory.join(DIRECTORY);
     let text = signed::sign(&directory, &serde_json::to_value(destroyed)?)?;
     let time = destroyed.destroyed_at.replace([':', '.'], "-");
@@ -129,26 +115,31 @@ pub fn record(directory: &Path, destroyed: &Destroyed) -> io::Result<(String, Pa
     Ok((text, path))
 }
 
+/// Where everything is that [`purge`] destroys.
+pub struct Everything {
+    /// The tenants that move, and what is held of them.
+    pub moves: Arc<Moves>,
+    /// The section `buffer`.
+    pub buffer: Settings,
+    /// The directory of salts.
+    pub salts: PathBuf,
+    /// The journal.
+    pub journal: Journal,
+    /// Takes a tenant's findings away, and says how many.
+    pub findings: Box<dyn Fn(TenantId) -> io::Result<u64> + Send>,
+    /// What is used, where it is counted.
+    pub usage: Option<Arc<Ledger>>,
+}
+
 /// The whole of it: held data, everything else, the record. Returns what was destroyed, and the signed text.
 ///
 /// # Errors
 /// In words for people; the same again goes on.
-pub async fn purge(
-    moves: &Moves,
-    buffer: Settings,
-    salts: PathBuf,
-    journal: Journal,
-    findings: impl Fn(TenantId) -> io::Result<u64> + Send + 'static,
-    usage: Option<Arc<Ledger>>,
-    tenant: TenantId,
-    by: String,
-) -> Result<(Destroyed, String), String> {
-    let held_bytes = moves.forget(tenant).await.map_err(|error| error.to_string())?;
+pub async fn purge(all: Everything, tenant: TenantId, by: String) -> Result<(Destroyed, String), String> {
+    let held_bytes = all.moves.forget(tenant).await.map_err(|error| error.to_string())?;
     let work = move || {
-        let kept =
-            Kept { buffer: &buffer, salts, journal: &journal, findings: &findings, usage: usage.as_deref() };
-        let destroyed = destroy(&kept, tenant, held_bytes, &by)?;
-        let (text, path) = record(&buffer.directory, &destroyed)?;
+        let destroyed = destroy(&all, tenant, held_bytes, &by)?;
+        let (text, path) = record(&all.buffer.directory, &destroyed)?;
         let details = json!({
             "record": path.display().to_string(), "records": destroyed.journal.records,
             "quarantined": destroyed.quarantine_batches, "salt": destroyed.salt,

@@ -13,7 +13,7 @@ use crate::{
     detect::file::FindingsLog,
     gateway::{
         moves::Moves,
-        purge::{may_be_destroyed, purge},
+        purge::{Everything, may_be_destroyed, purge},
     },
     identify::normalise,
     policy::key,
@@ -104,9 +104,15 @@ pub fn destroy(args: &PurgeArgs) -> Result<Code, Failure> {
     let purged = runtime.block_on(async {
         let moves = Moves::open(&config.buffer, names, journal.clone(), Default::default())?;
         let forget = move |tenant| FindingsLog::new(findings.clone()).forget(tenant);
-        let salts = key::salt_directory(&config);
-        purge(&moves, config.buffer.clone(), salts, journal.clone(), forget, usage, tenant, "command".into())
-            .await
+        let everything = Everything {
+            moves,
+            buffer: config.buffer.clone(),
+            salts: key::salt_directory(&config),
+            journal: journal.clone(),
+            findings: Box::new(forget),
+            usage,
+        };
+        purge(everything, tenant, "command".into()).await
     });
     let (destroyed, signed) = purged.map_err(Failure::failed)?;
     show(&format!("{}\n", json!({ "record": destroyed, "signed": signed })))?;
