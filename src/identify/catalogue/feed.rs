@@ -45,7 +45,8 @@ impl Remote {
 struct Latest {
     /// Counts up with each text.
     version: u64,
-    text: Arc<str>,
+    /// None once it is kept on the disk: with many tenants it is large.
+    text: Option<Arc<str>>,
     /// When the source last said something.
     heard: Option<Instant>,
     /// Why it didn't, the last time.
@@ -129,7 +130,7 @@ impl Feed {
                         latest.heard = Some(Instant::now());
                         latest.error = None;
                         if let Some(text) = text {
-                            latest.text = text.into();
+                            latest.text = Some(text.into());
                             latest.version += 1;
                         }
                     }
@@ -174,7 +175,13 @@ impl Feed {
         match (latest.version, &latest.error) {
             (0, Some(error)) => Err(error.clone()),
             (0, None) => Err("no answer".into()),
-            (version, _) => Ok((Arc::clone(&latest.text), version)),
+            (version, _) => match &latest.text {
+                Some(text) => Ok((Arc::clone(text), version)),
+                None => match std::fs::read_to_string(&self.kept) {
+                    Ok(text) => Ok((text.into(), version)),
+                    Err(error) => Err(format!("{}: {error}", self.kept.display())),
+                },
+            },
         }
     }
 
@@ -185,10 +192,17 @@ impl Feed {
         Some((text, written.elapsed().unwrap_or_default()))
     }
 
-    /// Keeps a catalogue for a start at which the source is away.
-    pub fn keep(&self, text: &str) {
-        if let Err(error) = write_whole(&self.kept, text.as_bytes()) {
-            tracing::warn!(%error, file = %self.kept.display(), "the catalogue could not be kept");
+    /// Keeps the catalogue of a version for a start at which the source is away, and no longer in memory.
+    pub fn keep(&self, text: &str, version: u64) {
+        match write_whole(&self.kept, text.as_bytes()) {
+            Ok(()) => self.shared.set(|latest| {
+                if latest.version == version {
+                    latest.text = None;
+                }
+            }),
+            Err(error) => {
+                tracing::warn!(%error, file = %self.kept.display(), "the catalogue could not be kept");
+            }
         }
     }
 

@@ -90,7 +90,7 @@ impl CatalogueSource {
                     *seen = version;
                     let catalogue = parse(name, &text)?;
                     if new {
-                        feed.keep(&text);
+                        feed.keep(&text, version);
                     }
                     *kept = None;
                     catalogue
