@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     admin::{self, Answer, Ask, Readiness, tokens::Tokens},
-    batch::{Batch, Signal},
+    batch::{Batch, Signal, TenantId},
     buffer::{Accounting, Journal, quarantine::Quarantine},
     config::{Config, ConfigErrors, Document},
     detect::{Engine, Hooks},
@@ -439,8 +439,15 @@ async fn follow(reload: Arc<Reload>, every: Duration) {
 async fn tell(shared: Arc<Shared>, reload: Arc<Reload>, readiness: Readiness) {
     let mut tick = interval(Duration::from_secs(1));
     let mut health = DiskHealth::default();
+    let mut held: Vec<TenantId> = Vec::new();
     loop {
         tick.tick().await;
+        let frozen = shared.holds.frozen();
+        let gone = held.iter().filter(|tenant| frozen.iter().all(|(other, _)| other != *tenant));
+        for (tenant, bytes) in gone.map(|tenant| (*tenant, 0)).chain(frozen.iter().copied()) {
+            metrics::gauge!("portcullis_held_bytes", "tenant_id" => tenant_label(tenant)).set(bytes as f64);
+        }
+        held = frozen.into_iter().map(|(tenant, _)| tenant).collect();
         metrics::gauge!("portcullis_in_flight_bytes").set(shared.budget.used() as f64);
         metrics::gauge!("portcullis_in_flight_capacity_bytes").set(shared.budget.limit() as f64);
         let age = reload.source.lock().unwrap_or_else(PoisonError::into_inner).age_seconds();

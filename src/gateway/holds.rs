@@ -96,6 +96,17 @@ impl Holds {
         before
     }
 
+    /// The tenants that are frozen, and the bytes that are held of each.
+    pub fn frozen(&self) -> Vec<(TenantId, u64)> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let bytes = |own: &Journal| own.stats().readers.iter().map(|reader| reader.unread_bytes).sum();
+        let frozen = held.iter().filter_map(|(tenant, hold)| match hold {
+            Hold::Frozen(own) => Some((*tenant, bytes(own))),
+            Hold::Paused => None,
+        });
+        frozen.collect()
+    }
+
     /// The journal of a tenant that is frozen.
     pub fn journal(&self, tenant: TenantId) -> Option<Journal> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);

@@ -167,6 +167,7 @@ pub const METRICS: &[Metric] = &[
     gauge("portcullis_shared_limits_tenants", Unit::Count, "Tenants whose limits are being shared."),
     histogram("portcullis_shared_limits_seconds", "Time of one round of sharing limits."),
     counter("portcullis_shared_limits_failures_total", Unit::Count, "Rounds of sharing limits that failed."),
+    gauge("portcullis_held_bytes", Unit::Bytes, "Bytes of a tenant's data held on the disk while it moves."),
     gauge("portcullis_prometheus_series", Unit::Count, "Series that a tenant has on the scrape endpoint."),
     counter(
         "portcullis_prometheus_rejected_samples_total",
