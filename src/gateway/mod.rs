@@ -4,6 +4,7 @@ mod api;
 mod control;
 mod counts;
 pub mod gate;
+mod gauges;
 mod holds;
 mod impersonation;
 pub mod moves;

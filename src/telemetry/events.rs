@@ -1,6 +1,8 @@
 //! What happens in the gate, as types: each event counts itself and says so in the log where a
 //! person would want to know. Stages emit events; they don't touch counters.
 
+mod limits;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -8,12 +10,13 @@ use std::{
 
 use metrics::{SharedString, counter, gauge, histogram};
 
+pub use limits::{AttributesCut, LimitsShared, TenantThrottled};
+
 use super::metrics::tenant_label;
 use crate::{
     batch::{Signal, TenantId},
     identify::Reject,
     receipt::Refusal,
-    wire::Cuts,
 };
 
 /// Something that happened.
@@ -209,74 +212,6 @@ impl Event for RequestAnswered {
             .increment(self.bytes);
         histogram!("portcullis_request_duration_seconds", "signal" => signal, "protocol" => protocol)
             .record(self.took);
-    }
-}
-
-/// A tenant was over a limit: a request of it was refused, to be sent again.
-#[derive(Debug, Clone, Copy)]
-pub struct TenantThrottled {
-    /// Who.
-    pub tenant: TenantId,
-    /// The limit's name.
-    pub limit: &'static str,
-}
-
-impl Event for TenantThrottled {
-    fn emit(self) {
-        counter!("portcullis_throttled_requests_total", "tenant_id" => tenant_label(self.tenant),
-            "limit" => self.limit)
-        .increment(1);
-    }
-}
-
-/// A round of sharing limits with other gates.
-#[derive(Debug)]
-pub struct LimitsShared {
-    /// How many gates there are, as far as is known.
-    pub gates: u32,
-    /// How many tenants' limits were shared.
-    pub tenants: usize,
-    /// How long it took; or what failed, and whether the last parts hold still.
-    pub result: Result<Duration, (String, bool)>,
-}
-
-impl Event for LimitsShared {
-    fn emit(self) {
-        gauge!("portcullis_shared_limits_up").set(f64::from(u8::from(self.result.is_ok())));
-        gauge!("portcullis_shared_limits_gates").set(f64::from(self.gates));
-        gauge!("portcullis_shared_limits_tenants").set(self.tenants as f64);
-        match self.result {
-            Ok(took) => histogram!("portcullis_shared_limits_seconds").record(took),
-            Err((error, holds)) => {
-                counter!("portcullis_shared_limits_failures_total").increment(1);
-                let what =
-                    if holds { "the last parts hold" } else { "identity.shared_limits.on_failure holds" };
-                tracing::warn!(error, "limits could not be shared with other gates; {what}");
-            }
-        }
-    }
-}
-
-/// Attributes were over a tenant's limits, and cut off.
-#[derive(Debug, Clone, Copy)]
-pub struct AttributesCut {
-    /// Their signal.
-    pub signal: Signal,
-    /// Whose data.
-    pub tenant: TenantId,
-    /// How many went, and how many became shorter.
-    pub cuts: Cuts,
-}
-
-impl Event for AttributesCut {
-    fn emit(self) {
-        for (limit, count) in [("attributes", self.cuts.dropped), ("attribute_bytes", self.cuts.shortened)] {
-            if count > 0 {
-                counter!("portcullis_cut_attributes_total", "signal" => self.signal.as_str(),
-                    "tenant_id" => tenant_label(self.tenant), "limit" => limit)
-                .increment(count);
-            }
-        }
     }
 }
 
