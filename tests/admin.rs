@@ -139,6 +139,22 @@ fn the_quarantine_is_seen_by_whom_it_concerns() {
     let text = batches.to_string();
     assert!(text.contains("mail") && !text.contains("jane"), "{text}");
     assert_eq!(bed.ask(2, "GET /v1/tenants/bravo/quarantine", "").1["groups"], serde_json::json!([]));
+    let (status, why) = bed.ask(0, "POST /v1/tenants/acme/quarantine/replay", "");
+    assert!(status == 409 && why["detail"].as_str().unwrap().contains("suspended"), "{why}");
+    // Mended: what was kept is taken.
+    let kept = groups["groups"][0]["batches"].as_u64().unwrap();
+    catalogue(bed.here.path(), "state: active");
+    bed.until("active", || bed.ask(0, "GET /v1/tenants/acme", "").1["state"] == "active");
+    let (status, done) = bed.ask(0, "POST /v1/tenants/acme/quarantine/replay?signal=logs", "");
+    assert!(status == 200 && done["taken"].as_u64() >= Some(kept) && done["kept"] == 0, "{done}");
+    assert_eq!(bed.ask(1, "GET /v1/tenants/acme/quarantine", "").1["groups"], serde_json::json!([]));
+    let page = http(&bed.metrics, "GET /metrics", "");
+    let accepted = page
+        .lines()
+        .find(|line| line.starts_with("portcullis_accepted_items_total{") && line.contains(KNOWN));
+    assert!(accepted.is_some(), "{page}");
+    catalogue(bed.here.path(), "state: suspended");
+    bed.until("suspended", || http(&bed.otlp, "POST /v1/logs", &logs(KNOWN)).contains("suspended_tenant"));
     let (status, removed) = bed.ask(0, "DELETE /v1/tenants/acme/quarantine?reason=suspended_tenant", "");
     assert!(status == 200 && removed["removed"].as_u64() >= Some(1), "{removed}");
     let line = bed.gate.line("DELETE /v1/tenants/{tenant}/quarantine");

@@ -1,18 +1,24 @@
 //! What may be asked of a running gate: the work behind the admin API.
 
-use std::{collections::HashSet, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    io,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
 use super::{
+    Credentials, Format, Intake, Submission,
     gate::Reload,
     moves::{Move, NotMoved},
     purge::{self, Everything},
-    workers::{Shared, now},
+    workers::{Door, Shared, now},
 };
 use crate::{
     batch::{Signal, TenantId},
-    buffer::quarantine::{Filter, Store},
+    buffer::quarantine::{Filter, Reason, Store},
     identify::{
         State,
         catalogue::{shown, shown::limits},
@@ -29,6 +35,8 @@ const LOOK: Duration = Duration::from_secs(60);
 pub struct Control {
     pub(super) shared: Arc<Shared>,
     pub(super) reload: Arc<Reload>,
+    /// Gone once the gate stops.
+    pub(super) door: Weak<Door>,
 }
 
 /// A step of a move.
@@ -149,6 +157,61 @@ impl Control {
     pub async fn drop_quarantined(&self, filter: Filter) -> io::Result<Value> {
         let mut store = self.store()?;
         blocking(move || Ok(json!({ "removed": store.purge(&filter)? }))).await
+    }
+
+    /// Sends what was kept of a tenant along the path again, as that tenant's, and removes what is taken now. What names
+    /// no tenant, or two of them, is not sent: nobody but its sender can mend that.
+    ///
+    /// # Errors
+    /// Why it cannot be sent: the tenant is still not one whose data is taken, tokens are required, the disk.
+    pub async fn replay(&self, filter: Filter) -> Result<Value, String> {
+        let policy = self.policy();
+        let tenant = filter.tenant.unwrap_or(TenantId::NONE);
+        let taken = policy.catalogue.get(tenant).map(|tenant| tenant.state);
+        if matches!(taken, Some(State::Suspended | State::Deleted))
+            || (taken.is_none() && !policy.catalogue.is_open())
+        {
+            return Err(
+                "the tenant's data is not taken: the catalogue does not list it, or calls it suspended or \
+                        deleted"
+                    .into(),
+            );
+        }
+        let door = self.door.upgrade().ok_or("the gate is stopping")?;
+        let header = policy.config.identity.headers.first().cloned();
+        let header = header.ok_or("identity.headers is empty: nothing can say whose the data is")?;
+        let credentials =
+            Credentials { tenant_headers: vec![(header, tenant.to_string())], ..Credentials::default() };
+        let mut store = self.store().map_err(|error| error.to_string())?;
+        // What is rejected again is newer, and not sent in a circle.
+        let filter = Filter { before_unix_nano: Some(now()), ..filter };
+        let runtime = tokio::runtime::Handle::current();
+        let work = move || {
+            let mut refused: Option<String> = None;
+            let done = store.replay(filter, |item| {
+                if refused.is_some() || matches!(item.reason, Reason::TenantMismatch) {
+                    return false;
+                }
+                let outcome = runtime.block_on(async {
+                    let permit = door.reserve(item.batch.bytes.len())?;
+                    let submission = Submission {
+                        signal: item.batch.signal,
+                        format: Format::Protobuf,
+                        body: item.batch.bytes.clone(),
+                        credentials: credentials.clone(),
+                        permit,
+                    };
+                    door.submit(submission).await
+                });
+                refused = outcome.as_ref().err().map(|refusal| refusal.message().to_owned());
+                outcome.is_ok_and(|accepted| accepted.rejected == 0)
+            });
+            let done = done.map_err(|error| error.to_string())?;
+            Ok::<_, String>(json!({
+                "taken": done.sent, "kept": done.kept, "unreadable": done.unread.batches(), "stopped_by": refused,
+            }))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
     }
 
     fn store(&self) -> io::Result<Store> {

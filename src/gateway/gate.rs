@@ -249,7 +249,11 @@ impl Gate {
             }
             None => None,
         };
-        let control = Arc::new(Control { shared: Arc::clone(&shared), reload: Arc::clone(&reload) });
+        let control = Arc::new(Control {
+            shared: Arc::clone(&shared),
+            reload: Arc::clone(&reload),
+            door: Arc::downgrade(&door),
+        });
         let tokens = Arc::new(Tokens::new(&config.admin.api)?);
         let api = match config.admin.api.endpoint {
             Some(endpoint) => {

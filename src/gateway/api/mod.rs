@@ -102,6 +102,10 @@ async fn act(control: &Control, who: &Who, act: Act, tenant: TenantId, ask: &Ask
             control.quarantined(query.filter(tenant)?, limit).await.map_err(disk)?
         }
         Act::DropBatches => control.drop_quarantined(query.filter(tenant)?).await.map_err(disk)?,
+        Act::Replay => control
+            .replay(query.filter(tenant)?)
+            .await
+            .map_err(|why| Problem::new(StatusCode::CONFLICT, why))?,
         Act::Moves => control.moves().await,
         Act::Move => control.moving(tenant).await.ok_or_else(gone)?,
         Act::StartMove => {

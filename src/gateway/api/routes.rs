@@ -18,6 +18,7 @@ pub(super) enum Act {
     TenantQuarantine,
     Batches,
     DropBatches,
+    Replay,
     Moves,
     Move,
     StartMove,
@@ -42,7 +43,7 @@ const fn route(method: Method, path: &'static str, own: bool, act: Act, about: &
 
 pub(super) const TENANT: &str = "{tenant}";
 
-pub(super) static ROUTES: [Route; 20] = [
+pub(super) static ROUTES: [Route; 21] = [
     route(Method::GET, "/v1/openapi.json", true, Act::Describe, "This description"),
     route(Method::GET, "/v1/tenants", false, Act::Tenants, "The tenants; ?state, ?after, ?limit (100)"),
     route(
@@ -88,6 +89,13 @@ pub(super) static ROUTES: [Route; 20] = [
         false,
         Act::DropBatches,
         "Removes rejected batches; ?reason, ?signal",
+    ),
+    route(
+        Method::POST,
+        "/v1/tenants/{tenant}/quarantine/replay",
+        false,
+        Act::Replay,
+        "Sends rejected batches along the path again, and removes what is taken now; ?reason, ?signal",
     ),
     route(Method::GET, "/v1/moves", false, Act::Moves, "The tenants that move"),
     route(Method::GET, "/v1/tenants/{tenant}/move", false, Act::Move, "How far a tenant's move is"),
