@@ -1,6 +1,8 @@
 //! Every bound of the program, with its unit. Bounds that relate to each other are held to it
 //! at compile time, at the foot of this page.
 
+use std::time::Duration;
+
 /// One mebibyte, in bytes.
 pub const MIB: usize = 1 << 20;
 
@@ -108,6 +110,28 @@ pub const ADMITTED_TENANTS: usize = 131_072;
 pub const SHARED_TENANTS_AT_ONCE: usize = 256;
 /// For how long a tenant that was throttled is refused without a look at its requests, at most, in nanoseconds.
 pub const THROTTLE_TOLD_NANOS: u64 = 1_000_000_000;
+
+/// Traces whose tenants are remembered, at most and at least: [`INHERIT_SHARDS`] tables share them.
+pub const INHERIT_TRACES: usize = 2_000_000;
+/// The least of [`INHERIT_TRACES`].
+pub const INHERIT_LEAST_TRACES: usize = 1024;
+/// Tables that remember traces, each with its lock.
+pub const INHERIT_SHARDS: usize = 16;
+/// For how long a trace is remembered at most.
+pub const INHERIT_REMEMBER: Duration = Duration::from_secs(3600);
+/// For how long a request waits for a trace at most.
+pub const INHERIT_WAIT: Duration = Duration::from_secs(5);
+/// Requests that wait for a trace at once.
+pub const INHERIT_WAITING: usize = 1024;
+/// What requests that wait for a trace may have of the in-flight bytes, as a divisor: a quarter.
+pub const INHERIT_WAITING_DIVISOR: usize = 4;
+/// Traces that are waited for at once, by all requests together.
+pub const INHERIT_AWAITED: usize = 65_536;
+/// Traces, items without a tenant and rejected items of one request whose traces are looked at, each; in a request
+/// with more nobody inherits.
+pub const INHERIT_REQUEST_ITEMS: usize = 131_072;
+/// Attributes of the gate's own that are removed from what comes in, beside [`TENANT_ALIASES`].
+pub const OWN_ATTRIBUTES: usize = 3;
 
 // transform --------------------------------------------------------------------------------
 
@@ -325,6 +349,8 @@ pub const REDACT_ZSTD_WINDOW_LOG: u32 = 27;
 pub const EXPLAIN_BYTES: usize = MIB;
 
 const _: () = assert!(TRANSFORM_DEPTH * 3 + 10 < DEPTH);
+const _: () = assert!(INHERIT_LEAST_TRACES >= INHERIT_SHARDS * 2 && INHERIT_LEAST_TRACES <= INHERIT_TRACES);
+const _: () = assert!(TENANT_ALIASES + OWN_ATTRIBUTES <= u8::MAX as usize);
 const _: () = assert!(RESPONSE_BYTES < REQUEST_BYTES);
 const _: () = assert!(REQUEST_BYTES < RECORD_BYTES);
 const _: () = assert!(RECORD_BYTES < u32::MAX as usize);

@@ -277,6 +277,7 @@ proptest! {
         let journal = Journal::open(settings, &["backend".into()]).unwrap();
         let mut scratch = Scratch::default();
         let admission = Admission::new();
+        let traces = std::sync::Arc::new(portcullis::identify::traces::Traces::new(1 << 20));
         let (mut right, mut found) = (Account::default(), Account::default());
         let mut owners: Vec<Option<TenantId>> = Vec::new();
         for sent in &all {
@@ -308,9 +309,12 @@ proptest! {
                 headers: &headers,
                 baggage: None,
                 entered: None,
+                traces: &traces,
+                may_wait: false,
                 now: NOW * 1_000_000_000,
             };
-            let done = path::run(&bed.policy, &admission, &mut scratch, request, |_| {}).unwrap();
+            let looked = path::run(&bed.policy, &admission, &mut scratch, request, |_| {}).unwrap();
+            let path::Looked::Done(done) = looked else { panic!("it waits, though nobody inherits") };
             for part in done.accepted {
                 let (receipt, ticket) = receipt::pair();
                 journal.append(part.batch, bed.policy.epoch, receipt);

@@ -5,6 +5,7 @@ mod control;
 mod counts;
 pub mod gate;
 mod gauges;
+mod heirs;
 mod holds;
 mod impersonation;
 pub mod moves;

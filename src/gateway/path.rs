@@ -1,16 +1,22 @@
 //! The path of one request, on one screen: survey, resolve, admit, split, stamp, transform, scrub.
 //! Plain and synchronous; a worker thread runs it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Format, counts, impersonation::Impersonator};
+use super::{
+    Format, counts,
+    heirs::{Heirs, Owners},
+    impersonation::Impersonator,
+};
 use crate::{
     batch::{Batch, Clean, Signal, TenantId},
     detect::{self, Observation},
     identify::{
-        Admission, Claims, Declared, Level, Reject, Resolver, Slot, baggage, normalise, stamp, tracestate,
+        Admission, Claims, Declared, Level, Reject, Resolver, Slot, baggage, normalise, stamp,
+        traces::{Traces, Waiter},
+        tracestate,
     },
     policy::Policy,
     receipt::Refusal,
@@ -40,6 +46,10 @@ pub struct Request<'a> {
     pub entered: Option<TenantId>,
     /// When it came, in nanoseconds since 1970.
     pub now: u64,
+    /// What is known of traces.
+    pub traces: &'a Arc<Traces>,
+    /// Whether it may be looked at once more when more is known of its traces.
+    pub may_wait: bool,
 }
 
 /// Memory of one worker.
@@ -66,6 +76,8 @@ pub struct Part {
     pub reject: Option<Reject>,
     /// What is left of it; `items` may be 0.
     pub batch: Batch<Clean>,
+    /// Whether its tenant is the one of its trace.
+    pub inherited: bool,
     /// Who wrote it, where that is not one of the tenant's own.
     pub impersonator: Option<Impersonator>,
 }
@@ -92,8 +104,13 @@ pub struct Processed {
     pub slots: Vec<Slot>,
 }
 
-/// Whose a part is: tenant, verdict, what observe mode noted.
-type Owner = (TenantId, Option<Reject>, bool);
+/// What came of a look at a request.
+pub enum Looked {
+    /// It is done.
+    Done(Processed),
+    /// It has items whose traces are not known yet: it is to be run again after the wait. Nothing was kept.
+    Waits(Waiter),
+}
 
 /// Runs one request along the path. Observations are handed to `observe`.
 ///
@@ -105,21 +122,34 @@ pub fn run(
     scratch: &mut Scratch,
     request: Request<'_>,
     observe: impl FnOnce(Vec<Observation>),
-) -> Result<Processed, Refusal> {
+) -> Result<Looked, Refusal> {
     let signal = request.signal;
     let (bytes, bad_lines) = decode(&request)?;
     wire::survey(signal, &bytes, &policy.aliases, &mut scratch.survey).map_err(bad)?;
     let resolver = Resolver::new(&policy.config.identity, &policy.catalogue, request.claims, request.headers);
-    let (owners, sharing) = share(policy, &resolver, &scratch.survey, signal, &bytes, request.now);
+    let mut heirs = Heirs::new(signal, request.traces, &policy.config.identity.inherit, request.now);
+    let (mut owners, mut sharing) =
+        share(policy, &resolver, &scratch.survey, signal, &bytes, request.now, heirs.as_mut());
+    if let Some(heirs) = heirs {
+        let bytes = request.may_wait.then_some(bytes.len());
+        if let Some(waiter) = heirs.settle(&resolver, &mut owners, &mut sharing, bytes) {
+            return Ok(Looked::Waits(waiter));
+        }
+    }
     observed(policy, scratch, &request, &bytes, observe);
     let parts = wire::split(signal, &bytes, &sharing).map_err(bad)?;
     let mut slots = Vec::new();
+    // A tenant may have several parts; it counts as one request of it.
+    let mut entered: Vec<TenantId> = Vec::new();
     for part in &parts {
-        let (tenant, reject, passes) = owners[part.part as usize];
-        if passes || reject.is_none() {
+        let owner = owners.get(part.part);
+        let tenant = owner.tenant;
+        if owner.goes_on {
             let limits = policy.catalogue.limits(tenant, &policy.config.identity);
-            if let Some(most) = limits.concurrent_requests.filter(|_| request.entered != Some(tenant)) {
+            let again = request.entered == Some(tenant) || entered.contains(&tenant);
+            if let Some(most) = limits.concurrent_requests.filter(|_| !again) {
                 slots.push(admission.in_flight.enter(tenant, Some(most))?);
+                entered.push(tenant);
             }
             admission.admit(tenant, limits, u64::from(part.items), part.bytes.len() as u64)?;
         }
@@ -140,16 +170,18 @@ pub fn run(
     let sizes: Vec<usize> = parts.iter().map(|part| part.bytes.len()).collect();
     let shares = counts::share(request.body.len(), sizes.iter().copied());
     for (part, share) in parts.into_iter().zip(shares) {
-        let (tenant, reject, passes) = owners[part.part as usize];
+        let owner = owners.get(part.part);
+        let (tenant, reject, inherited) = (owner.tenant, owner.reject, owner.inherited);
         if !whole {
             wire::survey(signal, &part.bytes, &policy.aliases, &mut scratch.survey).map_err(bad)?;
         }
-        let goes_on = passes || reject.is_none();
+        let goes_on = owner.goes_on;
         let slug = policy.slug(tenant);
         let mut bytes = part.bytes;
         let mut dropped = (0, 0);
         if goes_on {
-            bytes = stamp(&bytes, &scratch.survey, tenant, slug, &mut scratch.edits).map_err(bad)?;
+            bytes =
+                stamp(&bytes, &scratch.survey, tenant, slug, inherited, &mut scratch.edits).map_err(bad)?;
             let text = tenant.to_string();
             let tenant_id = if tenant == TenantId::NONE { "" } else { &text };
             let context = transform::Context { tenant_id, slug };
@@ -186,11 +218,19 @@ pub fn run(
         let impersonator = request.claims.filter(|_| resolver.impersonates(tenant)).map(|claims| {
             Impersonator { actor: claims.actor(), own: resolver.own().unwrap_or(TenantId::NONE) }
         });
-        let part =
-            Part { received: part.items, bytes: share, redacted, dropped, reject, batch, impersonator };
+        let part = Part {
+            received: part.items,
+            bytes: share,
+            redacted,
+            dropped,
+            reject,
+            batch,
+            inherited,
+            impersonator,
+        };
         if goes_on { done.accepted.push(part) } else { done.rejected.push(part) }
     }
-    Ok(done)
+    Ok(Looked::Done(done))
 }
 
 fn decode(request: &Request<'_>) -> Result<(Bytes, u32), Refusal> {
@@ -218,20 +258,9 @@ fn share(
     signal: Signal,
     bytes: &[u8],
     now: u64,
-) -> (Vec<Owner>, Vec<Sharing>) {
-    let mut owners: Vec<Owner> = Vec::new();
-    let mut index: BTreeMap<(TenantId, Option<Reject>, bool), u32> = BTreeMap::new();
-    let mut owner = |declared: &[Declared<'_>], time: u64| {
-        let found = resolver.resolve(declared, time);
-        let owner = match found.tenant {
-            Ok(tenant) => (tenant, found.observed, true),
-            Err(reject) => (found.named.unwrap_or(TenantId::NONE), Some(reject), false),
-        };
-        *index.entry(owner).or_insert_with(|| {
-            owners.push(owner);
-            owners.len() as u32 - 1
-        })
-    };
+    mut heirs: Option<&mut Heirs<'_>>,
+) -> (Owners, Vec<Sharing>) {
+    let mut owners = Owners::default();
     let mut sharing = Vec::with_capacity(survey.groups.len());
     for (group, view) in survey.groups.iter().zip(view::groups(signal, bytes)) {
         let marks: Vec<&Mark> =
@@ -249,16 +278,22 @@ fn share(
         // The time of an item decides for tenants that are deleted: those are looked at one by one.
         let resource = pick(&|mark| mark.place == Place::Resource);
         let first = resolver.resolve(&resource, 0);
-        let timeless = first.tenant.is_ok() && !ends(policy, first.named);
+        let heirless = heirs.is_none() || !resolver.is_silent(&resource);
+        let timeless = heirless && first.tenant.is_ok() && !ends(policy, first.named);
         let keys = &policy.config.identity.tracestate;
         let carries =
             !keys.is_empty() && view.items().any(|item| !tracestate::declared(&item, keys).is_empty());
         if timeless && !carries && marks.iter().all(|mark| mark.place == Place::Resource) {
-            sharing.push(Sharing::Whole(owner(&resource, now)));
+            let found = resolver.resolve(&resource, now);
+            if let Some(heirs) = heirs.as_deref_mut() {
+                view.items().for_each(|item| heirs.saw(&item, &found));
+            }
+            sharing.push(Sharing::Whole(owners.part(&found)));
             continue;
         }
         let scopes = &survey.scopes[group.scopes.0 as usize..group.scopes.1 as usize];
         let mut scope = 0;
+        let number_of_group = sharing.len();
         let parts = view.items().enumerate().map(|(i, item)| {
             let ordinal = group.stretch.first + i as u32;
             while scope + 1 < scopes.len() && ordinal >= scopes[scope].first + scopes[scope].items {
@@ -273,8 +308,17 @@ fn share(
             if carries {
                 holds.extend(tracestate::declared(&item, keys));
             }
-            let time = item.time_unix_nano();
-            owner(&holds, if time == 0 { now } else { time })
+            let time = match item.time_unix_nano() {
+                0 => now,
+                time => time,
+            };
+            let found = resolver.resolve(&holds, time);
+            match heirs.as_deref_mut() {
+                Some(heirs) if resolver.is_silent(&holds) => heirs.add(&item, number_of_group, i, time),
+                Some(heirs) => heirs.saw(&item, &found),
+                None => {}
+            }
+            owners.part(&found)
         });
         sharing.push(Sharing::Items(parts.collect()));
     }

@@ -15,7 +15,7 @@ use super::{
     holds::Holds,
     impersonation::Impersonations,
     moves::Moves,
-    path::{self, Part, Processed},
+    path::{self, Looked, Part, Processed},
     queue::{Hatch, Queue, Shut},
     sender,
 };
@@ -24,14 +24,20 @@ use crate::{
     buffer::{Journal, Waiting, quarantine::Quarantine},
     detect::{Engine, Finding},
     export::{prometheus::Store, route::Targets},
-    identify::{Admission, Claims, Slot, in_flight::throttled, normalise},
+    identify::{
+        Admission, Claims, Slot,
+        in_flight::throttled,
+        normalise,
+        traces::{Traces, Waiter},
+    },
     limits,
     policy::Policy,
     receipt::{self, Accepted, Outcome, Refusal},
     scrub,
     telemetry::events::{
-        AttributesCut, BatchAccepted, DropReason, Event, ItemsDropped, ItemsObserved, ItemsReceived,
-        ItemsRejected, PseudonymsWithoutKey, SentencesSeen, UnknownFields, ValuesRedacted,
+        AttributesCut, BatchAccepted, DropReason, Event, InheritWait, ItemsDropped, ItemsInherited,
+        ItemsObserved, ItemsReceived, ItemsRejected, PseudonymsWithoutKey, SentencesSeen, UnknownFields,
+        ValuesRedacted, WaitEnd,
     },
     usage::Ledger,
 };
@@ -44,6 +50,8 @@ pub struct Shared {
     pub budget: Budget,
     /// The tenants' quotas.
     pub admission: Admission,
+    /// The tenants of traces.
+    pub traces: Arc<Traces>,
     /// The detectors; gone once the gate stops.
     pub engine: arc_swap::ArcSwapOption<Engine>,
     /// The journal.
@@ -79,7 +87,15 @@ struct Job {
     lane: TenantId,
     slot: Option<Arc<Slot>>,
     entered: Option<TenantId>,
-    answer: oneshot::Sender<Result<Processed, Refusal>>,
+    may_wait: bool,
+    answer: oneshot::Sender<Result<Step, Refusal>>,
+}
+
+/// What a worker gives back.
+enum Step {
+    Done(Processed),
+    /// It is to be handed in again after the wait.
+    Again(Box<Submission>, Waiter),
 }
 
 impl Waiting for Job {
@@ -158,16 +174,19 @@ fn work(shared: &Shared, queue: &Queue<Job>) {
     scratch.scrub.share(&shared.content);
     while let Some(job) = queue.next() {
         // The slot is given back when the work is done, though the client may be gone before.
-        let Job { submission, claims, policy, slot: _slot, entered, answer, .. } = job;
+        let Job { mut submission, claims, policy, slot: _slot, entered, may_wait, answer, .. } = job;
+        let body = if may_wait { submission.body.clone() } else { std::mem::take(&mut submission.body) };
         let request = path::Request {
             signal: submission.signal,
             format: submission.format,
-            body: submission.body,
+            body,
             claims: claims.as_deref(),
             headers: &submission.credentials.tenant_headers,
             baggage: submission.credentials.baggage.as_deref(),
             entered,
             now: now(),
+            traces: &shared.traces,
+            may_wait,
         };
         let observe = |observations| {
             if let Some(engine) = &*shared.engine.load() {
@@ -176,7 +195,10 @@ fn work(shared: &Shared, queue: &Queue<Job>) {
         };
         let done = path::run(&policy, &shared.admission, &mut scratch, request, observe);
         // The client may be gone: then nothing was acknowledged and nothing is kept.
-        let _ = answer.send(done);
+        let _ = answer.send(done.map(|looked| match looked {
+            Looked::Done(processed) => Step::Done(processed),
+            Looked::Waits(waiter) => Step::Again(Box::new(submission), waiter),
+        }));
     }
 }
 
@@ -209,17 +231,37 @@ impl Intake for Call {
         Box::pin(async move {
             let policy = shared.policy.load_full();
             let signal = submission.signal;
-            // Both are held until the answer is known.
+            // It is held until the answer is known, as the slot is.
             let _permit = std::mem::replace(&mut submission.permit, Budget::new(0).reserve(0)?);
-            let _slot = slot.clone();
-            let (answer, processed) = oneshot::channel();
-            let job = Job { submission, claims, policy: Arc::clone(&policy), lane, slot, entered, answer };
-            jobs.push(job).map_err(|shut| match shut {
-                Shut::Lane if lane != TenantId::NONE => throttled(lane, "work_queue", Duration::from_secs(1)),
-                Shut::Lane | Shut::Queue => away("all workers are busy; send again later"),
-            })?;
-            let processed = processed.await.map_err(|_| away("the request was dropped; send it again"))??;
-            settle(&shared, &policy, signal, processed).await
+            let mut may_wait = policy.config.identity.inherit.waits();
+            loop {
+                let (claims, slot) = (claims.clone(), slot.clone());
+                let (answer, step) = oneshot::channel();
+                let job = Job {
+                    submission,
+                    claims,
+                    policy: Arc::clone(&policy),
+                    lane,
+                    slot,
+                    entered,
+                    may_wait,
+                    answer,
+                };
+                jobs.push(job).map_err(|shut| match shut {
+                    Shut::Lane if lane != TenantId::NONE => {
+                        throttled(lane, "work_queue", Duration::from_secs(1))
+                    }
+                    Shut::Lane | Shut::Queue => away("all workers are busy; send again later"),
+                })?;
+                match step.await.map_err(|_| away("the request was dropped; send it again"))?? {
+                    Step::Done(processed) => break settle(&shared, &policy, signal, processed).await,
+                    Step::Again(again, waiter) => {
+                        let found = waiter.known_within(policy.config.identity.inherit.wait).await;
+                        InheritWait { end: if found { WaitEnd::Found } else { WaitEnd::TimedOut } }.emit();
+                        (submission, may_wait) = (*again, false);
+                    }
+                }
+            }
         })
     }
 
@@ -362,6 +404,9 @@ async fn accepted(shared: &Arc<Shared>, signal: Signal, part: &Part) {
         }
     }
     BatchAccepted { signal, tenant, items: u64::from(part.batch.items) }.emit();
+    if part.inherited {
+        ItemsInherited { signal, tenant, items }.emit();
+    }
     if let Some(who) = &part.impersonator {
         shared.impersonations.note(who, tenant, signal, items);
     }

@@ -213,6 +213,23 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether nothing at all names a tenant: no claim, no header, none of these.
+    pub fn is_silent(&self, attributes: &[Declared<'_>]) -> bool {
+        let silent = |named: &Named| matches!(named, Named::Nothing);
+        silent(&self.claim)
+            && silent(&self.header)
+            && (attributes.is_empty() || self.levels(attributes).iter().all(|(_, named)| silent(named)))
+    }
+
+    /// Decides on an item for which nothing names a tenant, and whose trace is of `tenant`: as if its trace had said
+    /// so. Nothing where its sender may not write for that tenant.
+    pub fn inherit(&self, tenant: TenantId, event_nanos: u64) -> Option<Resolution<'a>> {
+        let mut text = [0; 36];
+        let text: &str = tenant.encode(&mut text);
+        let found = self.resolve(&[Declared { level: Level::TraceState, rank: 0, text }], event_nanos);
+        (found.named == Some(tenant)).then_some(found)
+    }
+
     /// The tenant that the sender was verified as.
     pub fn own(&self) -> Option<TenantId> {
         match self.claim {

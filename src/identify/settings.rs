@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Inherit,
     catalogue::{Isolation, Limits},
     peers::Peers,
     shared::SharedLimits,
@@ -35,6 +36,8 @@ pub struct Settings {
     /// Keys of W3C `tracestate` members that may name the tenant of a span, in order of precedence. They are looked at
     /// last, and stay in the data. Default: none.
     pub tracestate: Vec<String>,
+    /// Whether who names no tenant takes that of its trace.
+    pub inherit: Inherit,
     /// What becomes of an item whose declared tenant is not the claimed one: `keep_claim` files it
     /// under the claim and reports it; `reject` rejects and reports it. Default: `keep_claim`.
     pub on_mismatch: OnMismatch,
@@ -81,6 +84,7 @@ impl Default for Settings {
                 "x-scope-orgid",
             ]),
             tracestate: Vec::new(),
+            inherit: Inherit::default(),
             on_mismatch: OnMismatch::default(),
             catalogue: CatalogueSettings::default(),
             deleted_grace: Duration::from_secs(3600),
@@ -147,6 +151,7 @@ impl Settings {
                 "identity.tracestate: {key:?} is no key; expected the like of tenant or org@vendor"
             ));
         }
+        self.inherit.check()?;
         Peers::new(&self.peers)?;
         if self.token.required && !self.has_keys() && self.peers.is_empty() {
             return Err("identity.token.required: no key to verify tokens with; give one of jwks_url, \

@@ -16,8 +16,11 @@ pub const TENANT_ID: &str = "tenant_id";
 /// The attribute with the tenant's slug, where the catalogue knows it.
 pub const TENANT_SLUG: &str = "tenant_slug";
 
-/// Stamps one tenant's request. `survey` is of these very bytes, by aliases that include [`TENANT_ID`]
-/// and [`TENANT_SLUG`]. Data that is stamped right already is passed on without a copy. The tenant
+/// The attribute that says, as a bool, that the tenant is the one of its trace, since nothing named one.
+pub const TENANT_INHERITED: &str = "tenant.inherited";
+
+/// Stamps one tenant's request. `survey` is of these very bytes, by aliases that include [`TENANT_ID`],
+/// [`TENANT_SLUG`] and [`TENANT_INHERITED`]. Data that is stamped right already is passed on without a copy. The tenant
 /// [`TenantId::NONE`] removes aliases and puts none in.
 ///
 /// # Errors
@@ -27,6 +30,7 @@ pub fn stamp(
     survey: &Survey,
     tenant: TenantId,
     slug: Option<&str>,
+    inherited: bool,
     edits: &mut Edits,
 ) -> Result<Bytes, WireError> {
     edits.clear();
@@ -54,7 +58,7 @@ pub fn stamp(
         };
         // At most two marks are wanted, so two of one rank are too many.
         let keys_differ = || marks.len() < 2 || marks[0].rank != marks[1].rank;
-        if marks.len() == expected && marks.iter().all(right) && keys_differ() {
+        if !inherited && marks.len() == expected && marks.iter().all(right) && keys_differ() {
             continue;
         }
         for mark in marks {
@@ -68,6 +72,9 @@ pub fn stamp(
                 if let Some(value) = value {
                     put::attribute(out, 1, name, value);
                 }
+            }
+            if inherited {
+                put::flag(out, 1, TENANT_INHERITED);
             }
         };
         match group.resource {
@@ -111,10 +118,14 @@ mod tests {
     }
 
     fn stamped(bytes: &Bytes, tenant: TenantId, slug: Option<&str>) -> Bytes {
-        let aliases = Aliases::new([TENANT_ID, "org_id", TENANT_SLUG]);
+        marked(bytes, tenant, slug, false)
+    }
+
+    fn marked(bytes: &Bytes, tenant: TenantId, slug: Option<&str>, inherited: bool) -> Bytes {
+        let aliases = Aliases::new([TENANT_ID, "org_id", TENANT_SLUG, TENANT_INHERITED]);
         let mut found = Survey::default();
         survey(Signal::Logs, bytes, &aliases, &mut found).unwrap();
-        stamp(bytes, &found, tenant, slug, &mut Edits::new()).unwrap()
+        stamp(bytes, &found, tenant, slug, inherited, &mut Edits::new()).unwrap()
     }
 
     fn shown(bytes: &Bytes) -> Vec<(String, String)> {
@@ -150,6 +161,30 @@ mod tests {
         assert_eq!(shown(&bare), want(&[(TENANT_ID, ID), ("n", "1")]));
         let none = stamped(&aliased, TenantId::NONE, Some("acme"));
         assert_eq!(shown(&none), want(&[("service.name", "api"), ("n", "1")]));
+    }
+
+    /// Scenario: an inherited tenant on a resource, on none, and twice; a forged mark where it is not inherited.
+    /// Guarantee: one bool that is true, and no mark where none is due.
+    #[test]
+    fn what_is_inherited_is_marked() {
+        let tenant: TenantId = ID.parse().unwrap();
+        let marks = |bytes: &Bytes| -> Vec<bool> {
+            let all = view::groups(Signal::Logs, bytes).flat_map(|group| {
+                let own = group.items().flat_map(|item| item.attributes().collect::<Vec<_>>());
+                group.attributes().chain(own.collect::<Vec<_>>()).collect::<Vec<_>>()
+            });
+            all.filter(|(key, _)| key.eq_ignore_ascii_case(TENANT_INHERITED))
+                .map(|(_, value)| matches!(value, view::AnyValue::Bool(true)))
+                .collect()
+        };
+        let forged = request(Some(&[("Tenant.Inherited", "true")]), &[(TENANT_INHERITED, "no")]);
+        for bytes in [request(Some(&[("a", "b")]), &[]), request(None, &[("a", "b")]), forged.clone()] {
+            let once = marked(&bytes, tenant, Some("acme"), true);
+            assert_eq!(marks(&once), [true]);
+            assert_eq!(marks(&marked(&once, tenant, Some("acme"), true)), [true]);
+            assert!(marks(&stamped(&once, tenant, Some("acme"))).is_empty());
+        }
+        assert!(marks(&stamped(&forged, tenant, None)).is_empty());
     }
 
     /// Scenario: data that is stamped already, and data stamped twice. Guarantee: no copy; one attribute.

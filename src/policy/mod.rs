@@ -30,7 +30,7 @@ pub struct Policy {
     pub verifier: Option<Arc<Issuers>>,
     /// Senders known by their client certificate.
     pub peers: Peers,
-    /// The attribute names that may hold a tenant, and behind them the slug's own.
+    /// The attribute names that may hold a tenant, and behind them the gate's own.
     pub aliases: Aliases,
     /// How many of `aliases` declare a tenant.
     pub declaring: u8,
@@ -69,7 +69,8 @@ impl Policy {
         check(config.buffer.validate().map_err(|errors| errors.join("\n")));
         config.destinations().iter().for_each(|destination| check(destination.check()));
         let names = config.identity.aliases.iter().map(String::as_str);
-        let aliases = Aliases::new(names.chain([stamp::TENANT_ID, stamp::TENANT_SLUG]));
+        let aliases =
+            Aliases::new(names.chain([stamp::TENANT_ID, stamp::TENANT_SLUG, stamp::TENANT_INHERITED]));
         let declaring = config.identity.aliases.len().min(usize::from(u8::MAX)) as u8;
         let transforms = Transforms::compile(&config.transforms, &aliases, document, "/transforms")
             .map_err(|errors| mistakes.extend(errors.iter().map(ToString::to_string)));

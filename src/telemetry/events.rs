@@ -13,6 +13,10 @@ use metrics::{SharedString, counter, gauge, histogram};
 pub use limits::{AttributesCut, LimitsShared, TenantThrottled};
 
 use super::metrics::tenant_label;
+
+mod inherit;
+pub use inherit::{InheritWait, ItemsInherited, WaitEnd};
+
 use crate::{
     batch::{Signal, TenantId},
     identify::Reject,

@@ -191,6 +191,16 @@ pub const METRICS: &[Metric] = &[
         "Items accepted for a tenant that is not their sender's own.",
     ),
     counter(
+        "portcullis_inherited_items_total",
+        Unit::Count,
+        "Items accepted for the tenant of their trace, since nothing named theirs.",
+    ),
+    counter(
+        "portcullis_inherit_waits_total",
+        Unit::Count,
+        "Requests that waited for the tenants of their traces, or had no room to, by outcome.",
+    ),
+    counter(
         "portcullis_audit_lost_total",
         Unit::Count,
         "Audit lines that are not in the audit file, since it could not take them.",

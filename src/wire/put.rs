@@ -70,3 +70,15 @@ pub fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &str) {
     varint::write(out, any as u64);
     bytes(out, 1, value.as_bytes());
 }
+
+/// Appends a `KeyValue` field whose value is `true`: field `field` of the enclosing message.
+pub fn flag(out: &mut Vec<u8>, field: u32, key: &str) {
+    let pair = 1 + varint::len(key.len() as u64) + key.len() + 4;
+    tag(out, field, LEN);
+    varint::write(out, pair as u64);
+    bytes(out, 1, key.as_bytes());
+    // An `AnyValue` of two bytes: its field 2, a bool.
+    tag(out, 2, LEN);
+    out.push(2);
+    uint(out, 2, 1);
+}

@@ -12,11 +12,11 @@ pub struct Aliases {
 }
 
 impl Aliases {
-    /// The first [`limits::TENANT_ALIASES`] names.
+    /// The first [`limits::TENANT_ALIASES`] names, and behind them the gate's own.
     pub fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
         let names: Vec<String> = names
             .into_iter()
-            .take(limits::TENANT_ALIASES)
+            .take(limits::TENANT_ALIASES + limits::OWN_ATTRIBUTES)
             .map(|name| name.as_ref().to_ascii_lowercase())
             .collect();
         let lengths = names.iter().fold(0, |bits, name| bits | 1 << name.len().min(63));

@@ -26,6 +26,8 @@ fn events_count_themselves() {
         RequestAnswered { signal, protocol: Protocol::Http, bytes: 10, took }.emit();
         UnknownFields { signal, fields: 1 }.emit();
         crate::telemetry::audit::ItemsImpersonated { signal, tenant, items: 6 }.emit();
+        ItemsInherited { signal, tenant, items: 5 }.emit();
+        InheritWait { end: WaitEnd::TimedOut }.emit();
         ValuesRedacted { tenant, kind: "EMAIL".into(), action: "redact", values: 7 }.emit();
         let error = std::sync::Arc::new(std::io::Error::other("no disk"));
         SentencesSeen { tenant, sentences: 2 }.emit();
@@ -53,6 +55,8 @@ fn events_count_themselves() {
             "portcullis_redacted_values_total{{tenant_id=\"{tenant}\",type=\"EMAIL\",action=\"redact\"}} 7"
         ),
         "portcullis_exporter_send_failed_total{destination=\"loki\",reason=\"timeout\"} 1".into(),
+        format!("portcullis_inherited_items_total{{signal=\"logs\",tenant_id=\"{tenant}\"}} 5"),
+        "portcullis_inherit_waits_total{outcome=\"timed_out\"} 1".into(),
         "portcullis_config_last_reload_successful 0".into(),
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
