@@ -230,6 +230,8 @@ pub const LANES: usize = 16_384;
 pub const LANE_QUANTUM_BYTES: usize = MIB / 4;
 /// Space held back so that a full disk can still be drained, in bytes.
 pub const DISK_RESERVE_BYTES: usize = MIB;
+/// Data of rejected batches in one answer of the admin API, in bytes as they are kept.
+pub const ADMIN_BATCHES_BYTES: usize = 4 * MIB;
 /// Tenants that move at once.
 pub const MOVES: usize = 1024;
 /// Tenants whose data is held at once; each has a journal of its own.

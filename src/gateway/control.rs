@@ -21,9 +21,10 @@ use crate::{
     buffer::quarantine::{Filter, Reason, Store},
     identify::{
         State,
-        catalogue::{shown, shown::limits},
+        catalogue::{shown, shown::limits as limits_of},
         normalise, rfc3339_text,
     },
+    limits,
     policy::{Policy, key},
     usage::Day,
 };
@@ -37,6 +38,8 @@ pub struct Control {
     pub(super) reload: Arc<Reload>,
     /// Gone once the gate stops.
     pub(super) door: Weak<Door>,
+    /// Whoever makes a large answer, or sends again, has it.
+    pub(super) turn: tokio::sync::Mutex<()>,
 }
 
 /// A step of a move.
@@ -92,7 +95,7 @@ impl Control {
     pub fn limits(&self, tenant: TenantId) -> Value {
         let policy = self.policy();
         json!({
-            "limits": limits(tenant, &policy.catalogue, &policy.config.identity),
+            "limits": limits_of(tenant, &policy.catalogue, &policy.config.identity),
             "journal_bytes": self.shared.journal.tenant_bytes(tenant),
             "held_bytes": self.shared.moves.held_bytes(tenant),
         })
@@ -130,22 +133,33 @@ impl Control {
         .await
     }
 
-    /// Kept batches, scrubbed, as OTLP/JSON: at most `limit`, oldest first.
+    /// Kept batches, scrubbed, as OTLP/JSON in one JSON object: at most `limit`, oldest first, and no more than
+    /// [`limits::ADMIN_BATCHES_BYTES`] of data but for the first.
     ///
     /// # Errors
     /// The disk's.
-    pub async fn quarantined(&self, filter: Filter, limit: usize) -> io::Result<Value> {
+    pub async fn quarantined(&self, filter: Filter, limit: usize) -> io::Result<String> {
         let store = self.store()?;
+        // Large answers are made one at a time.
+        let _turn = self.turn.lock().await;
         blocking(move || {
             let mut items = store.iter(filter)?;
-            let mut batches = Vec::new();
-            while batches.len() < limit
-                && let Some(item) = items.next().transpose()?
-            {
-                batches.push(serde_json::from_str::<Value>(&item.to_json())?);
+            let (mut text, mut count, mut bytes) = (String::from("{\"batches\":["), 0, 0);
+            let mut more = false;
+            while let Some(item) = items.next().transpose()? {
+                bytes += item.batch.bytes.len();
+                if count == limit || (count > 0 && bytes > limits::ADMIN_BATCHES_BYTES) {
+                    more = true;
+                    break;
+                }
+                text.push_str(if count > 0 { "," } else { "" });
+                text.push_str(&item.to_json());
+                count += 1;
             }
             // Sealed with a key that this gate has not.
-            Ok(json!({ "batches": batches, "unreadable": items.unread().batches() }))
+            let unreadable = items.unread().batches();
+            text.push_str(&format!("],\"more\":{more},\"unreadable\":{unreadable}}}"));
+            Ok(text)
         })
         .await
     }
@@ -177,7 +191,9 @@ impl Control {
                     .into(),
             );
         }
-        let door = self.door.upgrade().ok_or("the gate is stopping")?;
+        let door = Weak::clone(&self.door);
+        let _turn =
+            self.turn.try_lock().map_err(|_| "somebody else reads or replays the quarantine; try again")?;
         let header = policy.config.identity.headers.first().cloned();
         let header = header.ok_or("identity.headers is empty: nothing can say whose the data is")?;
         let credentials =
@@ -192,6 +208,11 @@ impl Control {
                 if refused.is_some() || matches!(item.reason, Reason::TenantMismatch) {
                     return false;
                 }
+                // Not held over the whole: a gate that stops waits for its door.
+                let Some(door) = door.upgrade() else {
+                    refused = Some("the gate is stopping".into());
+                    return false;
+                };
                 let outcome = runtime.block_on(async {
                     let permit = door.reserve(item.batch.bytes.len())?;
                     let submission = Submission {

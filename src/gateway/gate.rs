@@ -255,6 +255,7 @@ impl Gate {
             shared: Arc::clone(&shared),
             reload: Arc::clone(&reload),
             door: Arc::downgrade(&door),
+            turn: Default::default(),
         });
         let tokens = Arc::new(Tokens::new(&config.admin.api)?);
         let api = match config.admin.api.endpoint {

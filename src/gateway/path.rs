@@ -131,7 +131,8 @@ pub fn run(
     let (mut owners, mut sharing) =
         share(policy, &resolver, &scratch.survey, signal, &bytes, request.now, heirs.as_mut());
     if let Some(heirs) = heirs {
-        let bytes = request.may_wait.then_some(bytes.len());
+        // What is held while it waits is the body as it came.
+        let bytes = request.may_wait.then_some(bytes.len().max(request.body.len()));
         if let Some(waiter) = heirs.settle(&resolver, &mut owners, &mut sharing, bytes) {
             return Ok(Looked::Waits(waiter));
         }

@@ -175,6 +175,9 @@ fn work(shared: &Shared, queue: &Queue<Job>) {
     while let Some(job) = queue.next() {
         // The slot is given back when the work is done, though the client may be gone before.
         let Job { mut submission, claims, policy, slot: _slot, entered, may_wait, answer, .. } = job;
+        if answer.is_closed() {
+            continue;
+        }
         let body = if may_wait { submission.body.clone() } else { std::mem::take(&mut submission.body) };
         let request = path::Request {
             signal: submission.signal,
@@ -232,17 +235,17 @@ impl Intake for Call {
             let policy = shared.policy.load_full();
             let signal = submission.signal;
             // It is held until the answer is known, as the slot is.
-            let _permit = std::mem::replace(&mut submission.permit, Budget::new(0).reserve(0)?);
+            let permit = std::mem::replace(&mut submission.permit, Budget::new(0).reserve(0)?);
             let mut may_wait = policy.config.identity.inherit.waits();
             loop {
-                let (claims, slot) = (claims.clone(), slot.clone());
+                let (claims, of_job) = (claims.clone(), slot.clone());
                 let (answer, step) = oneshot::channel();
                 let job = Job {
                     submission,
                     claims,
                     policy: Arc::clone(&policy),
                     lane,
-                    slot,
+                    slot: of_job,
                     entered,
                     may_wait,
                     answer,
@@ -254,7 +257,14 @@ impl Intake for Call {
                     Shut::Lane | Shut::Queue => away("all workers are busy; send again later"),
                 })?;
                 match step.await.map_err(|_| away("the request was dropped; send it again"))?? {
-                    Step::Done(processed) => break settle(&shared, &policy, signal, processed).await,
+                    // A task of its own: it is kept and counted whole, though the client may go meanwhile.
+                    Step::Done(processed) => {
+                        let settled = tokio::spawn(async move {
+                            let _held = (permit, slot);
+                            settle(&shared, &policy, signal, processed).await
+                        });
+                        break settled.await.map_err(|_| away("the request broke off; send it again"))?;
+                    }
                     Step::Again(again, waiter) => {
                         let found = waiter.known_within(policy.config.identity.inherit.wait).await;
                         InheritWait { end: if found { WaitEnd::Found } else { WaitEnd::TimedOut } }.emit();

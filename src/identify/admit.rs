@@ -25,6 +25,9 @@ const _: () = assert!(limits::ADMITTED_TENANTS.is_multiple_of(SHARDS));
 
 type Shard = HashMap<TenantId, Buckets>;
 
+/// The least part of a limit that a gate has: with less, a bucket would hold nothing for hours.
+const LEAST_PART: f32 = 0.001;
+
 /// The token buckets of all tenants that have limits. A bucket that is full again says no more than
 /// none at all, so those go first where room is needed.
 pub struct Admission {
@@ -159,23 +162,23 @@ impl Admission {
     /// Sets the part of a tenant's limit that is this gate's, above 0 and up to 1.
     pub fn set_part(&self, tenant: TenantId, part: f32) {
         if let Some(held) = locked(self.shard(tenant)).get_mut(&tenant) {
-            held.part = part.clamp(f32::MIN_POSITIVE, 1.0);
+            held.part = part.clamp(LEAST_PART, 1.0);
         }
     }
 
     /// Sets the part of all tenants that have a bucket, and of those that get one from now on.
     pub fn set_parts(&self, first: f32, of: impl Fn(TenantId) -> f32) {
-        self.first_part.store(first.clamp(f32::MIN_POSITIVE, 1.0).to_bits(), Relaxed);
+        self.first_part.store(first.clamp(LEAST_PART, 1.0).to_bits(), Relaxed);
         for shard in &self.shards {
             for (tenant, held) in locked(shard).iter_mut() {
-                held.part = of(*tenant).clamp(f32::MIN_POSITIVE, 1.0);
+                held.part = of(*tenant).clamp(LEAST_PART, 1.0);
             }
         }
     }
 
     /// Sets the part of those that get a bucket from now on.
     pub fn set_first_part(&self, first: f32) {
-        self.first_part.store(first.clamp(f32::MIN_POSITIVE, 1.0).to_bits(), Relaxed);
+        self.first_part.store(first.clamp(LEAST_PART, 1.0).to_bits(), Relaxed);
     }
 
     fn now(&self) -> u64 {

@@ -262,10 +262,18 @@ impl<'a> Resolver<'a> {
 
     fn choose(&self, levels: &[(Level, Named)]) -> Choice {
         let rejected = |reject| Choice { tenant: Err(reject), source: Source::None, mismatch: None };
-        // The most particular first.
-        let declared = || levels.iter().flat_map(|(_, named)| named.tenants()).chain(self.header.tenants());
+        // The most particular first; what a trace carries along is believed last.
+        let of_trace = |level: &Level| *level == Level::TraceState;
+        let at = |trace: bool| {
+            let levels = levels.iter().filter(move |(level, _)| of_trace(level) == trace);
+            levels.flat_map(|(_, named)| named.tenants())
+        };
+        let said = || at(false).chain(self.header.tenants());
+        let declared = || said().chain(at(true));
         match self.claim {
-            Named::One(claim) | Named::Two(claim, _) => return self.by_claim(claim, declared()),
+            Named::One(claim) | Named::Two(claim, _) => {
+                return self.by_claim(claim, said().next(), declared());
+            }
             // A verified token that says nonsense is not made good by an attribute.
             Named::Malformed => return rejected(Reject::MalformedTenant),
             Named::Nothing => {}
@@ -278,18 +286,31 @@ impl<'a> Resolver<'a> {
                     let mismatch = other.map(|other| (tenant, other));
                     return Choice { tenant: Ok(tenant), source: Source::Delegated, mismatch };
                 }
-                _ if self.settings.token.required => return rejected(Reject::MissingTenant),
+                _ if self.settings.token.required || self.is_limited(claims) => {
+                    return rejected(Reject::MissingTenant);
+                }
                 _ => {}
             }
         }
         self.by_declaration(levels)
     }
 
-    /// The claim decides, but where the most particular declaration names a tenant that the principal may
+    /// Whether a list says which tenants a principal may write for: then it may write for no other.
+    fn is_limited(&self, claims: &Claims) -> bool {
+        let in_catalogue = || claims.subject().is_some_and(|subject| self.catalogue.is_delegate(subject));
+        claims.within.is_some() || !claims.allowed.is_empty() || in_catalogue()
+    }
+
+    /// The claim decides, but where `first`, the most particular declaration, names a tenant that the principal may
     /// write for. Every other tenant that is declared, and that it may not write for, is told of.
-    fn by_claim(&self, claim: TenantId, declared: impl Iterator<Item = TenantId> + Clone) -> Choice {
+    fn by_claim(
+        &self,
+        claim: TenantId,
+        first: Option<TenantId>,
+        declared: impl Iterator<Item = TenantId>,
+    ) -> Choice {
         let may = |tenant: TenantId| self.claims.is_some_and(|claims| self.may(claims, tenant));
-        let first = declared.clone().next().filter(|tenant| *tenant != claim && may(*tenant));
+        let first = first.filter(|tenant| *tenant != claim && may(*tenant));
         let (tenant, source) = match first {
             Some(tenant) => (tenant, Source::Delegated),
             None => (claim, Source::Claim),

@@ -204,6 +204,38 @@ fn where_a_token_is_required_an_attribute_is_no_proof() {
     assert_eq!(decide(&enforce(), &case).0, Ok(id("acme")));
 }
 
+/// Scenario: no token is required; a principal of no tenant of its own, with a list, names one that is not on it, or
+/// none. Guarantee: it may write for no other than those listed, wherever the list is.
+#[test]
+fn a_list_is_a_bound_also_where_no_token_is_required() {
+    let named = |claims, slug| {
+        let case = Case { claims: Some(claims), ..attributes(vec![at(Level::Item, 0, slug)]) };
+        decide(&enforce(), &case).0
+    };
+    let listed = || Claims::assumed(None, Some("u"), &["acme"]);
+    assert_eq!(named(listed(), "acme"), Ok(id("acme")));
+    assert_eq!(named(listed(), "bravo"), Err(Reject::MissingTenant));
+    // In the catalogue: the agent may write for bravo.
+    let agent = || Claims::assumed(None, Some("agent"), &[]);
+    assert_eq!(named(agent(), "bravo"), Ok(id("bravo")));
+    assert_eq!(named(agent(), "acme"), Err(Reject::MissingTenant));
+}
+
+/// Scenario: a principal that may write for a second tenant sends a span whose `tracestate` names that one, with and
+/// without a header. Guarantee: the token decides, and the header; the trace is told of where it may not be.
+#[test]
+fn a_tracestate_never_delegates_over_a_token_or_header() {
+    let trace = |slug| vec![at(Level::TraceState, 0, slug)];
+    let own = || Some(Claims::assumed(Some("acme"), Some("u"), &["bravo"]));
+    let case = Case { claims: own(), ..attributes(trace("bravo")) };
+    assert_eq!(decide(&enforce(), &case), (Ok(id("acme")), None, Source::Claim));
+    let case = Case { claims: own(), ..attributes(trace("off")) };
+    assert_eq!(decide(&enforce(), &case).1, Some((id("acme"), id("off"))));
+    let agent = Some(Claims::assumed(None, Some("u"), &["acme", "bravo"]));
+    let case = Case { claims: agent, headers: header("x-tenant-id", "acme"), ..attributes(trace("bravo")) };
+    assert_eq!(decide(&enforce(), &case).0, Ok(id("acme")));
+}
+
 /// Scenario: headers and attributes differ, no token. Guarantee: the header decides and it is told; two
 /// headers that differ are rejected; a header that is no tenant is passed over.
 #[test]

@@ -26,14 +26,17 @@ pub fn handler(control: Arc<Control>, tokens: Arc<Tokens>) -> Handler {
     Arc::new(move |ask: Ask| {
         let (control, tokens) = (Arc::clone(&control), Arc::clone(&tokens));
         Box::pin(async move {
-            let Some(who) = tokens.who(&ask.headers) else {
+            let Some(who) = tokens.who(&ask.headers).cloned() else {
                 let mut answer =
                     Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: authorization: Bearer TOKEN")
                         .answer();
                 answer.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 return answer;
             };
-            respond(&control, who, &ask).await
+            // A task of its own: what is begun is done and audited, though whoever asked may be gone.
+            let answered = tokio::spawn(async move { respond(&control, &who, &ask).await });
+            let broken = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer broke off").answer();
+            answered.await.unwrap_or_else(|_| broken())
         })
     })
 }
@@ -68,8 +71,10 @@ async fn respond(control: &Control, who: &Who, ask: &Ask) -> Answer {
     };
     let tenant = tenant.unwrap_or(TenantId::NONE);
     let answer = act(control, who, route.act, tenant, ask).await.unwrap_or_else(Problem::answer);
-    // A purge says so itself, without the name of what is gone.
-    if route.method != Method::GET && route.act != Act::Purge {
+    // A purge that was done says so itself, without the name of what is gone.
+    let purged = route.act == Act::Purge;
+    if route.method != Method::GET && !(purged && answer.status.is_success()) {
+        let tenant = if purged { TenantId::NONE } else { tenant };
         let details = json!({ "status": answer.status.as_u16() });
         let action = format!("{} {}", route.method, route.path);
         audit::record(&action, &who.name, tenant, details);
@@ -99,7 +104,8 @@ async fn act(control: &Control, who: &Who, act: Act, tenant: TenantId, ask: &Ask
         Act::TenantQuarantine => control.quarantine(Some(tenant)).await.map_err(disk)?,
         Act::Batches => {
             let limit = query.limit(10, 100)?;
-            control.quarantined(query.filter(tenant)?, limit).await.map_err(disk)?
+            let text = control.quarantined(query.filter(tenant)?, limit).await.map_err(disk)?;
+            return Ok(Answer::new(StatusCode::OK, "application/json", text));
         }
         Act::DropBatches => control.drop_quarantined(query.filter(tenant)?).await.map_err(disk)?,
         Act::Replay => control

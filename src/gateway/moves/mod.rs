@@ -331,11 +331,18 @@ impl Moves {
     pub async fn forget(&self, tenant: TenantId) -> Result<u64, NotMoved> {
         let mut list = self.list.lock().await;
         let bytes = self.held_bytes(tenant);
-        let before = self.holds.set(tenant, None);
-        if let Some(Hold::Frozen(own)) = before {
-            let zeroed =
-                tokio::task::spawn_blocking(move || own.erase(tenant).map(|_| own.close(SETTLE))).await;
-            zeroed.map_err(|error| NotMoved::Failed(error.to_string()))?.map_err(failed(HELD))?;
+        if let Some(Hold::Frozen(own)) = self.holds.set(tenant, None) {
+            let erased = own.clone();
+            let erased = tokio::task::spawn_blocking(move || erased.erase(tenant)).await;
+            let erased = erased
+                .map_err(|error| NotMoved::Failed(error.to_string()))
+                .and_then(|e| e.map_err(failed(HELD)));
+            if let Err(error) = erased {
+                // So that the same again finds it.
+                self.holds.set(tenant, Some(Hold::Frozen(own)));
+                return Err(error);
+            }
+            let _ = tokio::task::spawn_blocking(move || own.close(SETTLE)).await;
         }
         if list.contains_key(&tenant) {
             self.keep(&mut list, tenant, None)?;
