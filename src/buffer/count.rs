@@ -179,9 +179,16 @@ impl Headers {
                     self.position = self.position.max(last);
                     self.scanner = None;
                 }
-                Step::End => return Ok(None),
+                Step::End => {
+                    scanner.look_again();
+                    return Ok(None);
+                }
                 Step::Damaged { to, .. } => scanner.pass_to(to),
-                Step::Record(header) if header.sequence > limit => return Ok(None),
+                Step::Record(header) if header.sequence > limit => {
+                    // It may be erased before it is its turn.
+                    scanner.look_again();
+                    return Ok(None);
+                }
                 Step::Record(header) => {
                     scanner.pass(&header);
                     if header.sequence > self.position {

@@ -208,8 +208,8 @@ impl Reader {
         }
     }
 
-    /// Everything up to here is done with.
-    fn settled(&self) -> u64 {
+    /// Everything up to here is done with, though perhaps not durably.
+    pub fn settled(&self) -> u64 {
         self.outstanding.first_key_value().map_or(self.position, |(first, _)| first.saturating_sub(1))
     }
 

@@ -48,6 +48,8 @@ pub trait Records: Send {
 pub trait Surroundings: Send + Sync + 'static {
     /// Whether the routes lead the record of a tenant at this place of the journal to this destination.
     fn wanted(&self, sequence: u64, signal: Signal, tenant: TenantId) -> bool;
+    /// Whether what stood at this place of the journal was destroyed since it was read.
+    fn is_gone(&self, sequence: u64, tenant: TenantId) -> bool;
     /// The tenant's slug.
     fn slug(&self, tenant: TenantId) -> Option<String>;
     /// The tenant as a metric label, bounded.
@@ -248,6 +250,15 @@ impl<S: Surroundings> Pump<S> {
             && let Some(group) = pending.take()
         {
             let Group { signal, records, .. } = group;
+            let gone = |record: &Record| self.surroundings.is_gone(record.sequence, record.batch.tenant);
+            let (gone, records): (Vec<_>, Vec<_>) = records.into_iter().partition(gone);
+            if !gone.is_empty() {
+                let outcomes = gone.iter().map(|_| Delivered { sent: 0, refused: Vec::new() }).collect();
+                tasks.spawn(std::future::ready(Done { records: gone, outcomes }));
+            }
+            if records.is_empty() {
+                continue;
+            }
             let delivery = match &self.way {
                 Way::Otlp(delivery) => delivery.clone(),
                 Way::Console(console) => {

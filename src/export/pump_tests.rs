@@ -74,6 +74,10 @@ impl Surroundings for Gate {
         tenant != tenant_id("elsewhere")
     }
 
+    fn is_gone(&self, sequence: u64, tenant: TenantId) -> bool {
+        tenant == tenant_id("gone") && sequence <= 5
+    }
+
     fn slug(&self, tenant: TenantId) -> Option<String> {
         (tenant == tenant_id("acme")).then(|| "acme".to_string())
     }
@@ -97,18 +101,21 @@ fn never() -> Stop {
 }
 
 /// Scenario: records of several tenants, one of which is routed elsewhere. Guarantee: joined into few requests,
-/// in order, every record done once, and nothing of the other tenant sent.
+/// in order, every record done once, and nothing of the other tenant sent; nor of one that was destroyed meanwhile, up to
+/// that place.
 #[tokio::test]
 async fn small_records_are_joined_and_done() {
     let receiver = Receiver::start([Answer::Ok]).await;
-    let (mut queue, done) = Queue::of(&[("acme", "a"), ("bravo", "b"), ("elsewhere", "x"), ("acme", "c")]);
+    let list =
+        [("acme", "a"), ("bravo", "b"), ("elsewhere", "x"), ("acme", "c"), ("gone", "g"), ("gone", "h")];
+    let (mut queue, done) = Queue::of(&list);
     let pump = Pump::new(&destination(&receiver, Protocol::Grpc), Arc::new(Gate::default())).unwrap();
     let (_hold, stop) = never();
     assert_eq!(pump.run(&mut queue, stop).await, Ended { left: 0 });
     let came = receiver.came();
     assert_eq!(came.len(), 1);
-    assert_eq!(texts(&came[0].body), ["a", "b", "c"]);
-    assert_eq!(*done.lock().unwrap(), BTreeSet::from([1, 2, 3, 4]));
+    assert_eq!(texts(&came[0].body), ["a", "b", "c", "h"]);
+    assert_eq!(*done.lock().unwrap(), BTreeSet::from([1, 2, 3, 4, 5, 6]));
 }
 
 /// Scenario: a header names the tenant. Guarantee: no request holds two tenants' data, and each bears its own.

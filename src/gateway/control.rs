@@ -1,10 +1,10 @@
 //! What may be asked of a running gate: the work behind the admin API.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     batch::{Signal, TenantId},
     buffer::quarantine::{Filter, Reason, Store},
+    detect::file::FindingsLog,
     identify::{
         State,
         catalogue::{shown, shown::limits as limits_of},
@@ -31,6 +32,8 @@ use crate::{
 
 /// Between two looks for deleted tenants whose time is over.
 const LOOK: Duration = Duration::from_secs(60);
+/// After which time one that still has data is destroyed again.
+const AGAIN: Duration = Duration::from_secs(24 * 3600);
 
 /// A running gate, for whoever may ask it.
 pub struct Control {
@@ -40,6 +43,8 @@ pub struct Control {
     pub(super) door: Weak<Door>,
     /// Whoever makes a large answer, or sends again, has it.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Whoever destroys a tenant has it.
+    pub(super) purging: tokio::sync::Mutex<()>,
 }
 
 /// A step of a move.
@@ -294,12 +299,28 @@ impl Control {
         if !force {
             purge::may_be_destroyed(tenant, &policy.catalogue).map_err(|why| (true, why))?;
         }
+        // One after the other.
+        let _purging = self.purging.lock().await;
+        // What a destination has been handed and not taken yet goes no further.
+        let last = self.shared.journal.last_sequence();
+        self.shared.gone.rcu(|gone| {
+            let mut gone = BTreeMap::clone(gone);
+            if gone.len() >= limits::MOVES
+                && let Some(first) = gone.keys().next().copied()
+            {
+                gone.remove(&first);
+            }
+            gone.insert(tenant, last);
+            gone
+        });
         let shared = Arc::clone(&self.shared);
+        let config = &policy.config;
+        let mut log = config.detect.findings.clone();
+        log.file = config.findings_file();
         let findings = move |tenant| match &*shared.engine.load() {
             Some(engine) => engine.forget(tenant),
-            None => Ok(0),
+            None => FindingsLog::new(log.clone()).forget(tenant),
         };
-        let config = &policy.config;
         let everything = Everything {
             moves: Arc::clone(&self.shared.moves),
             buffer: config.buffer.clone(),
@@ -326,9 +347,8 @@ impl Control {
     /// Destroys, again and again, what is kept of deleted tenants whose time is over.
     pub async fn end_of_life(self: Arc<Self>) {
         let mut tick = tokio::time::interval(LOOK);
-        // Those of which nothing was left; more may come for one, late: it is looked at again after a restart, or when
-        // the journal has something.
-        let mut done: HashSet<TenantId> = HashSet::new();
+        // When each was; more may come for one, late: then it is done again, but once a day.
+        let mut done: HashMap<TenantId, Instant> = HashMap::new();
         loop {
             tick.tick().await;
             let policy = self.policy();
@@ -336,12 +356,14 @@ impl Control {
             let due = policy.catalogue.iter().filter(|tenant| {
                 tenant.state == State::Deleted
                     && tenant.deleted_at.is_some_and(|at| purge::is_due(at, after, now()))
-                    && (!done.contains(&tenant.id) || self.shared.journal.tenant_bytes(tenant.id) > 0)
+                    && done.get(&tenant.id).is_none_or(|at| {
+                        at.elapsed() > AGAIN && self.shared.journal.tenant_bytes(tenant.id) > 0
+                    })
             });
             let due: Vec<TenantId> = due.map(|tenant| tenant.id).collect();
             for tenant in due {
-                match self.purge(tenant, "policy", false).await {
-                    Ok(_) => drop(done.insert(tenant)),
+                match self.purge(tenant, purge::POLICY, false).await {
+                    Ok(_) => drop(done.insert(tenant, Instant::now())),
                     Err((_, why)) => {
                         tracing::error!(tenant_id = %tenant, error = %why, "a deleted tenant is kept still")
                     }

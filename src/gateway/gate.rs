@@ -187,6 +187,7 @@ impl Gate {
             journal,
             holds,
             moves,
+            gone: Default::default(),
             usage,
             quarantine,
             impersonations: Default::default(),
@@ -256,6 +257,7 @@ impl Gate {
             reload: Arc::clone(&reload),
             door: Arc::downgrade(&door),
             turn: Default::default(),
+            purging: Default::default(),
         });
         let tokens = Arc::new(Tokens::new(&config.admin.api)?);
         let api = match config.admin.api.endpoint {
@@ -348,6 +350,7 @@ impl Gate {
         for pump in self.pumps {
             let _ = timeout(phase + Duration::from_secs(1), pump).await;
         }
+        self.shared.moves.stop();
         self.scrapes.notify_one();
         self.tasks.iter().for_each(Task::abort);
         self.reload.attend(None);

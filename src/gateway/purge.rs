@@ -28,6 +28,8 @@ use crate::{
     usage::{Ledger, Report},
 };
 
+/// Who destroys when `identity.purge_after` is over.
+pub const POLICY: &str = "policy";
 /// Where records are, in the data directory.
 const DIRECTORY: &str = "destroyed";
 
@@ -87,7 +89,17 @@ fn destroy(all: &Everything, tenant: TenantId, held_bytes: u64, by: &str) -> io:
     };
     let salt = all.salts.is_dir() && Salts::open(&all.salts)?.destroy(tenant)?;
     let findings = (all.findings)(tenant)?;
-    let usage = all.usage.as_ref().map_or(Ok(Vec::new()), |ledger| ledger.forget(tenant))?;
+    let usage = match &all.usage {
+        Some(ledger) => ledger.forget(tenant)?,
+        // It was counted before.
+        None if all.buffer.directory.join("usage").is_dir() => {
+            let ledger =
+                Ledger::open(&all.buffer.directory, &Default::default()).map_err(io::Error::other)?;
+            ledger.forget(tenant)?
+        }
+        None => Vec::new(),
+    };
+    remove_asides(&all.buffer.directory.join("usage"))?;
     Ok(Destroyed {
         tenant_id: tenant.to_string(),
         destroyed_at: rfc3339_text(now()),
@@ -102,6 +114,21 @@ fn destroy(all: &Everything, tenant: TenantId, held_bytes: u64, by: &str) -> io:
     })
 }
 
+/// Removes damaged files that were set aside, and unfinished ones: whose they are is not known.
+fn remove_asides(directory: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "damaged") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Signs a record and keeps it. Returns the text and its file.
 ///
 /// # Errors
@@ -113,6 +140,17 @@ fn record(directory: &Path, destroyed: &Destroyed) -> io::Result<(String, PathBu
     let path = directory.join(format!("{time}-{:08x}.jws", uuid::Uuid::new_v4().as_fields().0));
     write_whole(&path, format!("{text}\n").as_bytes())?;
     Ok((text, path))
+}
+
+impl Destroyed {
+    /// Nothing was there.
+    fn is_nothing(&self) -> bool {
+        self.journal.items == 0
+            && self.held_bytes == 0
+            && self.quarantine_batches == 0
+            && !self.salt
+            && self.findings == 0
+    }
 }
 
 /// Where everything is that [`purge`] destroys.
@@ -136,20 +174,27 @@ pub struct Everything {
 /// # Errors
 /// In words for people; the same again goes on.
 pub async fn purge(all: Everything, tenant: TenantId, by: String) -> Result<(Destroyed, String), String> {
-    let held_bytes = all.moves.forget(tenant).await.map_err(|error| error.to_string())?;
-    let work = move || {
-        let destroyed = destroy(&all, tenant, held_bytes, &by)?;
-        let (text, path) = record(&all.buffer.directory, &destroyed)?;
-        let details = json!({
-            "record": path.display().to_string(), "records": destroyed.journal.records,
-            "quarantined": destroyed.quarantine_batches, "salt": destroyed.salt,
-        });
-        // Without the name of what is gone: that is in the record.
-        audit::record("tenant.purge", &by, TenantId::NONE, details);
-        Ok::<_, io::Error>((destroyed, text))
-    };
-    let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
-    done.map_err(|error| format!("not all of the tenant is destroyed: {error}; the same again goes on"))
+    let said = |error: super::moves::NotMoved| error.to_string();
+    let held_bytes = all.moves.erase_held(tenant).await.map_err(said)?;
+    let (moves, directory) = (Arc::clone(&all.moves), all.buffer.directory.clone());
+    let (of, whose) = (by.clone(), tenant);
+    let done = tokio::task::spawn_blocking(move || destroy(&all, whose, held_bytes, &of)).await;
+    let not_all =
+        |error: io::Error| format!("not all of the tenant is destroyed: {error}; the same again goes on");
+    let destroyed = done.map_err(|error| error.to_string())?.map_err(not_all)?;
+    moves.forget(tenant).await.map_err(said)?;
+    // What goes by itself, and had nothing, needs no record.
+    if by == POLICY && destroyed.is_nothing() {
+        return Ok((destroyed, String::new()));
+    }
+    let (text, path) = record(&directory, &destroyed).map_err(not_all)?;
+    let details = json!({
+        "record": path.display().to_string(), "records": destroyed.journal.records,
+        "quarantined": destroyed.quarantine_batches, "salt": destroyed.salt,
+    });
+    // Without the name of what is gone: that is in the record.
+    audit::record("tenant.purge", &by, TenantId::NONE, details);
+    Ok((destroyed, text))
 }
 
 /// Whether a deleted tenant's time is over.

@@ -52,6 +52,10 @@ impl Surroundings for Around {
         self.shared.targets(sequence, signal, tenant).has(self.place)
     }
 
+    fn is_gone(&self, sequence: u64, tenant: TenantId) -> bool {
+        self.shared.is_gone(sequence, tenant)
+    }
+
     fn slug(&self, tenant: TenantId) -> Option<String> {
         self.shared.policy.load().slug(tenant).map(str::to_owned)
     }
@@ -61,6 +65,9 @@ impl Surroundings for Around {
     }
 
     async fn refused(&self, record: &Record, refused: &[Refused]) {
+        if self.shared.is_gone(record.sequence, record.batch.tenant) {
+            return;
+        }
         let epoch = self.shared.policy.load().epoch;
         for batch in refused.iter().filter_map(|refused| refused.batch.as_ref()) {
             while self.shared.quarantine.put(batch.clone(), Reason::Other, epoch).wait().await.is_err() {

@@ -60,6 +60,8 @@ pub struct Shared {
     pub holds: Arc<Holds>,
     /// The tenants that move.
     pub moves: Arc<Moves>,
+    /// Tenants that were destroyed, and up to which place of the journal.
+    pub gone: ArcSwap<BTreeMap<TenantId, u64>>,
     /// Who counts, where usage is counted.
     pub usage: Option<Arc<Ledger>>,
     /// What was rejected.
@@ -73,6 +75,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Whether a tenant's record at a place of the journal was destroyed.
+    pub fn is_gone(&self, sequence: u64, tenant: TenantId) -> bool {
+        self.gone.load().get(&tenant).is_some_and(|last| sequence <= *last)
+    }
+
     /// The destinations of a tenant's record at a place of the journal.
     pub fn targets(&self, sequence: u64, signal: Signal, tenant: TenantId) -> Targets {
         let moving = self.moves.targets(sequence, signal, tenant);

@@ -51,10 +51,12 @@ impl RotatingFile {
         self.file = None;
         let mut gone = 0;
         for path in [self.aside(), self.path.clone()] {
-            let text = match fs::read_to_string(&path) {
+            let bytes = match fs::read(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                text => text?,
+                bytes => bytes?,
             };
+            // A line may be torn.
+            let text = String::from_utf8_lossy(&bytes);
             let here = text.lines().filter(|line| matches(line)).count() as u64;
             if here > 0 {
                 let kept: String = text.split_inclusive('\n').filter(|line| !matches(line)).collect();

@@ -145,6 +145,12 @@ impl Store {
     /// Removes the records for which `matches` says true, and returns how many those were.
     pub(super) fn remove_where(&mut self, matches: impl Fn(&Header) -> bool) -> io::Result<u64> {
         let _lock = self.lock()?;
+        // What a crash left behind while files were written anew: copies, of whoever.
+        for name in self.disk.list(&self.dir)? {
+            if name.ends_with(".new") {
+                self.disk.remove(&self.dir.join(name))?;
+            }
+        }
         let mut removed = 0;
         for base in segment::bases(&*self.disk, &self.dir)? {
             let mut gone = 0;

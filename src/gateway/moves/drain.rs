@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
+
 use super::{DRAIN, Held, Moves, NotMoved, SETTLE, failed};
 use crate::{
     batch::TenantId,
@@ -13,24 +15,47 @@ use crate::{
 const RETRY: Duration = Duration::from_millis(200);
 /// Batches, and bytes, on their way to the journal at once: less than a lane takes.
 const WINDOW: (usize, usize) = (64, 4 << 20);
+/// How often it is tried to come close to what comes in meanwhile, before the tenant waits for the rest.
+const ROUNDS: usize = 20;
 
 impl Moves {
     /// Puts what is held of a tenant into the journal, beside the gate's other work.
     pub(super) fn drain(self: &Arc<Self>, tenant: TenantId) {
         let moves = Arc::clone(self);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while let Err(error) = moves.drain_all(tenant).await {
-                tracing::error!(tenant_id = %tenant, error = %error, "a held tenant is not drained yet; tried again");
+                tracing::warn!(tenant_id = %tenant, error = %error, "a held tenant is not drained yet; tried again");
                 tokio::time::sleep(RETRY * 10).await;
             }
         });
+        self.drains().insert(tenant, task);
+    }
+
+    /// Ends the drain of a tenant, and returns when it does nothing more.
+    pub(super) async fn end_drain(&self, tenant: TenantId) {
+        let task = self.drains().remove(&tenant);
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
+        }
     }
 
     async fn drain_all(&self, tenant: TenantId) -> Result<(), NotMoved> {
-        let Some(own) = self.holds.journal(tenant) else { return Ok(()) };
+        let draining = self.get(tenant).await.is_some_and(|moving| moving.held == Held::Draining);
+        let own = match (self.holds.journal(tenant), draining) {
+            (Some(own), true) => own,
+            (None, true) => return Err(NotMoved::NotNow("another step is being taken".into())),
+            (_, false) => return Ok(()),
+        };
         let mut reader = own.reader(DRAIN).map_err(|error| NotMoved::Failed(error.to_string()))?;
         // Most of it while more comes in behind; the rest while the tenant waits.
-        self.pass_on(&mut reader).await;
+        for _ in 0..ROUNDS {
+            let last = own.last_sequence();
+            self.pass_on(&mut reader, last).await;
+            if own.last_sequence().saturating_sub(reader.settled()) <= WINDOW.0 as u64 {
+                break;
+            }
+        }
         let mut list = self.list.lock().await;
         let Some(mut moving) = list.get(&tenant).cloned() else { return Ok(()) };
         let mut paused = self.holds.pause(tenant);
@@ -39,7 +64,11 @@ impl Moves {
         if !settled.unwrap_or(false) {
             return Err(NotMoved::Failed("the disk is too slow just now".into()));
         }
-        self.pass_on(&mut reader).await;
+        let _ = timeout(SETTLE, self.pass_on(&mut reader, u64::MAX)).await;
+        // Whatever kept something back, a reader that could not read or a journal that took nothing: it is held still.
+        if reader.settled() < own.last_sequence() {
+            return Err(NotMoved::Failed("not all of it could be read, or was taken".into()));
+        }
         drop(reader);
         moving.held = Held::No;
         self.keep(&mut list, tenant, Some(moving))?;
@@ -53,13 +82,14 @@ impl Moves {
         Ok(())
     }
 
-    /// Puts everything that can be read now into the journal, in order; goes on until that has taken it.
-    async fn pass_on(&self, reader: &mut Reader) {
-        let mut window = Vec::new();
+    /// Puts what can be read now, up to a sequence, into the journal, in order; goes on until that has taken it.
+    async fn pass_on(&self, reader: &mut Reader, until: u64) {
+        let mut window: Vec<Record> = Vec::new();
         loop {
-            let mut bytes: usize = window.iter().map(|record: &Record| record.batch.bytes.len()).sum();
+            let mut bytes: usize = window.iter().map(|record| record.batch.bytes.len()).sum();
             while window.len() < WINDOW.0
                 && bytes < WINDOW.1
+                && window.last().is_none_or(|last| last.sequence < until)
                 && let Some(record) = reader.try_next()
             {
                 bytes += record.batch.bytes.len();
@@ -92,6 +122,8 @@ impl Moves {
             }
             if !all {
                 tokio::time::sleep(RETRY).await;
+            } else if reader.settled() >= until {
+                return;
             }
         }
     }

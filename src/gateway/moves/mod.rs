@@ -23,7 +23,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinHandle};
 
 pub use self::table::{Held, Leg, Move, Places, Step};
 use self::table::{Table, names};
@@ -80,6 +80,8 @@ pub struct Moves {
     table: ArcSwap<Table>,
     /// One step at a time.
     list: Mutex<BTreeMap<TenantId, Move>>,
+    /// The tasks that drain a tenant.
+    drains: std::sync::Mutex<BTreeMap<TenantId, JoinHandle<()>>>,
 }
 
 impl Moves {
@@ -104,6 +106,10 @@ impl Moves {
             }
         };
         for (tenant, moving) in &list {
+            let whole = |leg: &Leg| Signal::ALL.iter().all(|signal| leg.destinations.contains_key(signal));
+            if moving.legs.is_empty() || !moving.legs.iter().all(whole) {
+                return Err(format!("{}: the move of {tenant} lacks legs or signals", path.display()));
+            }
             let unknown = moving.destinations().find(|name| !destinations.iter().any(|known| known == name));
             if let Some(name) = unknown {
                 return Err(format!(
@@ -122,6 +128,7 @@ impl Moves {
             holds,
             table,
             list: Mutex::new(BTreeMap::new()),
+            drains: Default::default(),
         };
         for (tenant, moving) in &list {
             if moving.held != Held::No {
@@ -132,6 +139,15 @@ impl Moves {
             }
         }
         Ok(Arc::new(Moves { list: Mutex::new(list), ..moves }))
+    }
+
+    fn drains(&self) -> std::sync::MutexGuard<'_, BTreeMap<TenantId, JoinHandle<()>>> {
+        self.drains.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Ends every drain: what is held stays, and is drained after the next start.
+    pub fn stop(&self) {
+        self.drains().values().for_each(JoinHandle::abort);
     }
 
     /// Drains the tenants that were being drained when the gate ended.
@@ -235,6 +251,7 @@ impl Moves {
     pub async fn cut_over(&self, tenant: TenantId) -> Result<Move, NotMoved> {
         let mut list = self.list.lock().await;
         let mut moving = list.get(&tenant).cloned().ok_or(NotMoved::NoMove)?;
+        not_draining(&moving)?;
         if moving.step != Step::DualWrite {
             return Err(NotMoved::NotNow(format!(
                 "the move is at {}, not at dual_write",
@@ -256,6 +273,7 @@ impl Moves {
     pub async fn abort(&self, tenant: TenantId) -> Result<Move, NotMoved> {
         let mut list = self.list.lock().await;
         let mut moving = list.get(&tenant).cloned().ok_or(NotMoved::NoMove)?;
+        not_draining(&moving)?;
         if moving.step != Step::DualWrite {
             return Err(NotMoved::NotNow(format!(
                 "the move is at {}; only dual_write can be aborted: move the tenant back instead",
@@ -324,31 +342,37 @@ impl Moves {
         Ok(moving)
     }
 
-    /// Forgets a tenant altogether, with all that is held of it: for its end. Returns the bytes that were held.
+    /// Destroys what is held of a tenant, for its end; the tenant moves still. Returns how many bytes that was.
+    ///
+    /// # Errors
+    /// The disk; the same again goes on.
+    pub async fn erase_held(&self, tenant: TenantId) -> Result<u64, NotMoved> {
+        self.end_drain(tenant).await;
+        let _list = self.list.lock().await;
+        let own = match self.holds.journal(tenant) {
+            Some(own) => own,
+            None if self.held_directory(tenant).is_dir() => self.open_held(tenant)?,
+            None => return Ok(0),
+        };
+        let bytes = own.stats().readers.iter().map(|reader| reader.unread_bytes).sum();
+        let erased = tokio::task::spawn_blocking(move || own.erase(tenant)).await;
+        erased.map_err(|error| NotMoved::Failed(error.to_string()))?.map_err(failed(HELD))?;
+        Ok(bytes)
+    }
+
+    /// Forgets that a tenant moves, and what was held of it: when all that is kept of it is destroyed.
     ///
     /// # Errors
     /// The disk.
-    pub async fn forget(&self, tenant: TenantId) -> Result<u64, NotMoved> {
+    pub async fn forget(&self, tenant: TenantId) -> Result<(), NotMoved> {
         let mut list = self.list.lock().await;
-        let bytes = self.held_bytes(tenant);
-        if let Some(Hold::Frozen(own)) = self.holds.set(tenant, None) {
-            let erased = own.clone();
-            let erased = tokio::task::spawn_blocking(move || erased.erase(tenant)).await;
-            let erased = erased
-                .map_err(|error| NotMoved::Failed(error.to_string()))
-                .and_then(|e| e.map_err(failed(HELD)));
-            if let Err(error) = erased {
-                // So that the same again finds it.
-                self.holds.set(tenant, Some(Hold::Frozen(own)));
-                return Err(error);
-            }
-            let _ = tokio::task::spawn_blocking(move || own.close(SETTLE)).await;
-        }
         if list.contains_key(&tenant) {
             self.keep(&mut list, tenant, None)?;
         }
-        self.remove_held(tenant).map_err(failed(HELD))?;
-        Ok(bytes)
+        if let Some(Hold::Frozen(own)) = self.holds.set(tenant, None) {
+            let _ = tokio::task::spawn_blocking(move || own.close(SETTLE)).await;
+        }
+        self.remove_held(tenant).map_err(failed(HELD))
     }
 
     /// Pauses a tenant, and finds the sequence from which on a change holds.
@@ -407,6 +431,14 @@ impl Moves {
             Ok(()) => sync_parent(&directory),
         }
     }
+}
+
+/// What is being drained passes the pause that makes a step exact.
+fn not_draining(moving: &Move) -> Result<(), NotMoved> {
+    if moving.held == Held::Draining {
+        return Err(NotMoved::NotNow("what was held is being drained; wait until it is".into()));
+    }
+    Ok(())
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
