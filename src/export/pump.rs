@@ -249,9 +249,10 @@ impl<S: Surroundings> Pump<S> {
         while tasks.len() < self.in_flight
             && let Some(group) = pending.take()
         {
-            let Group { signal, records, .. } = group;
-            let gone = |record: &Record| self.surroundings.is_gone(record.sequence, record.batch.tenant);
-            let (gone, records): (Vec<_>, Vec<_>) = records.into_iter().partition(gone);
+            let Group { signal, mut records, .. } = group;
+            let is_gone =
+                |record: &mut Record| self.surroundings.is_gone(record.sequence, record.batch.tenant);
+            let gone: Vec<Record> = records.extract_if(.., is_gone).collect();
             if !gone.is_empty() {
                 let outcomes = gone.iter().map(|_| Delivered { sent: 0, refused: Vec::new() }).collect();
                 tasks.spawn(std::future::ready(Done { records: gone, outcomes }));

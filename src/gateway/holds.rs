@@ -37,7 +37,7 @@ impl Holds {
     pub async fn append(
         &self,
         journal: &Journal,
-        batch: Batch<Clean>,
+        batch: &Batch<Clean>,
         epoch: u32,
         counts: &Accounting,
         share: Option<f64>,
@@ -46,7 +46,7 @@ impl Holds {
             loop {
                 // Made before the look, so that no release is missed.
                 let released = self.released.notified();
-                if let Some(ticket) = self.try_append(journal, &batch, epoch, counts, share) {
+                if let Some(ticket) = self.try_append(journal, batch, epoch, counts, share) {
                     return ticket;
                 }
                 released.await;

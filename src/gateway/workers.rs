@@ -320,14 +320,13 @@ async fn settle(shared: &Arc<Shared>, policy: &Policy, signal: Signal, mut done:
     told(shared, std::mem::take(&mut done.content)).await;
     let mut tickets = Vec::with_capacity(done.accepted.len());
     for part in &done.accepted {
-        let batch = (part.batch.items > 0).then(|| part.batch.clone());
-        tickets.push(match batch {
-            Some(batch) => {
+        tickets.push(match &part.batch {
+            batch if batch.items > 0 => {
                 let counts = counts::accounting(policy, part);
                 let share = policy.catalogue.limits(batch.tenant, &policy.config.identity).disk_share;
                 Some(shared.holds.append(&shared.journal, batch, policy.epoch, &counts, share).await)
             }
-            None => None,
+            _ => None,
         });
     }
     let mut refused = None;

@@ -247,43 +247,43 @@ impl Moves {
     /// From now on the tenant's data goes to the new destinations alone.
     ///
     /// # Errors
-    /// It is not in dual-write; the disk.
+    /// It is not in dual-write, or is being drained; the disk.
     pub async fn cut_over(&self, tenant: TenantId) -> Result<Move, NotMoved> {
-        let mut list = self.list.lock().await;
-        let mut moving = list.get(&tenant).cloned().ok_or(NotMoved::NoMove)?;
-        not_draining(&moving)?;
-        if moving.step != Step::DualWrite {
-            return Err(NotMoved::NotNow(format!(
-                "the move is at {}, not at dual_write",
-                moving.step.as_str()
-            )));
-        }
-        let (_paused, since) = self.pause(tenant).await?;
-        let destinations = Signal::ALL.into_iter().map(|signal| (signal, moving.to.clone())).collect();
-        moving.legs.push(Leg { since, destinations });
-        moving.step = Step::CutOver;
-        self.keep(&mut list, tenant, Some(moving.clone()))?;
-        Ok(moving)
+        let to_new =
+            |moving: &Move| Signal::ALL.into_iter().map(|signal| (signal, moving.to.clone())).collect();
+        self.leave_dual_write(tenant, Step::CutOver, to_new).await
     }
 
     /// Gives up a move that is in dual-write: data goes where it went before.
     ///
     /// # Errors
-    /// It is past that; the disk.
+    /// It is past that, or is being drained; the disk.
     pub async fn abort(&self, tenant: TenantId) -> Result<Move, NotMoved> {
+        let to_old = |moving: &Move| moving.legs[0].destinations.clone();
+        self.leave_dual_write(tenant, Step::Aborted, to_old).await
+    }
+
+    async fn leave_dual_write(
+        &self,
+        tenant: TenantId,
+        step: Step,
+        destinations: impl Fn(&Move) -> Places,
+    ) -> Result<Move, NotMoved> {
         let mut list = self.list.lock().await;
         let mut moving = list.get(&tenant).cloned().ok_or(NotMoved::NoMove)?;
-        not_draining(&moving)?;
+        // What is being drained passes the pause that makes a step exact.
+        if moving.held == Held::Draining {
+            return Err(NotMoved::NotNow("what was held is being drained; wait until it is".into()));
+        }
         if moving.step != Step::DualWrite {
             return Err(NotMoved::NotNow(format!(
-                "the move is at {}; only dual_write can be aborted: move the tenant back instead",
+                "the move is at {}, past dual_write; a tenant goes back by another move",
                 moving.step.as_str()
             )));
         }
         let (_paused, since) = self.pause(tenant).await?;
-        let destinations = moving.legs[0].destinations.clone();
-        moving.legs.push(Leg { since, destinations });
-        moving.step = Step::Aborted;
+        moving.legs.push(Leg { since, destinations: destinations(&moving) });
+        moving.step = step;
         self.keep(&mut list, tenant, Some(moving.clone()))?;
         Ok(moving)
     }
@@ -431,14 +431,6 @@ impl Moves {
             Ok(()) => sync_parent(&directory),
         }
     }
-}
-
-/// What is being drained passes the pause that makes a step exact.
-fn not_draining(moving: &Move) -> Result<(), NotMoved> {
-    if moving.held == Held::Draining {
-        return Err(NotMoved::NotNow("what was held is being drained; wait until it is".into()));
-    }
-    Ok(())
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

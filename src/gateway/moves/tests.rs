@@ -69,7 +69,7 @@ impl Gate {
 
     async fn send(&self, tenant: TenantId, id: u64) {
         self.holds
-            .append(&self.journal, batch(tenant, id), 1, &Default::default(), None)
+            .append(&self.journal, &batch(tenant, id), 1, &Default::default(), None)
             .await
             .wait()
             .await
