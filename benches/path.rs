@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use portcullis::{
     batch::{Batch, Signal, TenantId},
     cli::bench::batches,
-    detect::{self, Context, Key, NoDirectory, Observation, Rules},
+    detect::{self, Context, Extractor, Key, NoDirectory, Observation, Rules},
     identify::{self, factory},
     scrub::{self, MasterKey, Scratch, Scrubber, Tally},
     wire::{self, Aliases, Survey},
@@ -22,6 +22,7 @@ struct Worker {
     aliases: Aliases,
     survey: Survey,
     rules: Rules,
+    extractor: Extractor,
     observations: Vec<Observation>,
     scrubber: Scrubber,
     scratch: Scratch,
@@ -36,6 +37,7 @@ impl Worker {
             aliases: Aliases::new(&identify::Settings::default().aliases),
             survey: Survey::default(),
             rules: Rules::new(&detect::Settings::default(), Key::new([7; 16])).expect("default settings"),
+            extractor: Extractor::default(),
             observations: Vec::new(),
             scrubber: Scrubber::new(&scrub::Settings::default()).expect("the built-in packs"),
             scratch: Scratch::default(),
@@ -56,8 +58,16 @@ impl Worker {
             fallback: None,
             baggage: None,
             directory: &NoDirectory,
+            mentions: None,
         };
-        detect::observe_batch(Signal::Logs, batch, &self.rules, context, &mut self.observations);
+        detect::observe_batch(
+            Signal::Logs,
+            batch,
+            &self.rules,
+            context,
+            &mut self.extractor,
+            &mut self.observations,
+        );
     }
 
     fn scrub(&mut self, batch: &Bytes) -> Bytes {

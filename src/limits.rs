@@ -156,26 +156,157 @@ pub const TRANSFORM_PAIRS: usize = 1024;
 
 // detect -----------------------------------------------------------------------------------
 
-/// Candidate findings that wait for the rest of their traces, in each shard.
+/// Candidate findings that wait for the rest of their traces.
 pub const PENDING_CANDIDATES: usize = 16_384;
-/// Requests without a tenant that wait for one of their trace, in each shard.
-pub const WAITING_REQUESTS: usize = 8192;
-/// Objects that turned out to be public or handed over a moment ago, in each shard.
+/// Objects that turned out to be public or handed over a moment ago.
 pub const CLEARED_OBJECTS: usize = 8192;
-/// Incidents remembered, so that each is told once, in each shard.
+/// Incidents remembered, so that each is told once.
 pub const INCIDENTS: usize = 65_536;
+/// Incidents that go on over a restart: the latest.
+pub const INCIDENTS_SAVED: usize = 4096;
+/// The file of incidents that go on, in bytes.
+pub const INCIDENTS_BYTES: usize = 64 * MIB;
+/// Classes and services whose openings are counted, for storms.
+pub const STORMS: usize = 4096;
+/// In which time incidents of one class and service are counted, in nanoseconds.
+pub const STORM_NANOS: u64 = 3600 * 1_000_000_000;
+/// The largest `detect.storm`.
+pub const STORM: usize = 1000;
+/// Findings that are over and still listed.
+pub const CLOSED_FINDINGS: usize = 1000;
+/// Findings made elsewhere, and orders, that wait for the detectors' thread.
+pub const DETECT_ERRANDS: usize = 4096;
+/// Suppressions in the configuration, and as many made through the admin API.
+pub const SUPPRESSIONS: usize = 1000;
+/// One text of a suppression, in bytes.
+pub const SUPPRESSION_TEXT_BYTES: usize = 1024;
+/// How far ahead a suppression may end, in nanoseconds: a year, a leap year too.
+pub const SUPPRESSION_NANOS: u64 = 366 * 24 * 3600 * 1_000_000_000;
+/// The file of suppressions, in bytes.
+pub const SUPPRESSIONS_BYTES: usize = 16 * MIB;
+/// The largest queue of a webhook, in findings.
+pub const WEBHOOK_QUEUE: usize = 65_536;
+/// Alerts in one request to an Alertmanager.
+pub const WEBHOOK_ALERTS: usize = 64;
+/// Alerts that an Alertmanager is reminded of.
+pub const WEBHOOK_OPEN: usize = 10_000;
+/// How often it is, in seconds; an alert that it is not reminded of in five times that ends there.
+pub const WEBHOOK_REMIND_SECONDS: u64 = 60;
+/// How long a stop waits for what a webhook still has to send, in seconds.
+pub const WEBHOOK_STOP_SECONDS: u64 = 5;
+/// A route as a finding shows it, in bytes.
+pub const ROUTE_BYTES: usize = 512;
+/// Parts of a route that a finding shows.
+pub const ROUTE_PARTS: usize = 32;
+/// One part of a route as a finding shows it, in bytes.
+pub const ROUTE_PART_BYTES: usize = 48;
 /// Spans remembered of one trace.
 pub const SPANS_PER_TRACE: usize = 256;
-/// Batches of observations queued before a shard; past it the detectors shed.
+/// Batches of observations queued before the detectors; past it they shed.
 pub const OBSERVATION_BATCHES: usize = 256;
-/// Threads that run detectors.
-pub const DETECTOR_SHARDS: usize = 16;
+/// How far behind its arrival an item's time may lie to count, in nanoseconds.
+pub const LATE_NANOS: u64 = 300_000_000_000;
+/// How many times as long what depends on the order of spans waits for late ones.
+pub const ORDER_PATIENCE: u64 = 4;
+/// How long after a call was given up on a connection answers there that do not fit count, in nanoseconds.
+pub const CANCELLED_NANOS: u64 = 60_000_000_000;
+/// How long after a tenant left its place that may still be used, in nanoseconds.
+pub const CUT_OVER_NANOS: u64 = 60_000_000_000;
+/// How long it is remembered that a tenant left its place, in nanoseconds.
+pub const LEFT_NANOS: u64 = 30 * 24 * 3600 * 1_000_000_000;
+/// Other tenants' objects that one principal takes before it counts as a slow theft.
+pub const TAKEN_OBJECTS: usize = 4;
+/// And over how long, in nanoseconds.
+pub const TAKEN_NANOS: u64 = 20 * 60 * 1_000_000_000;
+/// Facts of one observation.
+pub const FACTS: usize = 64;
+/// Ids that are read of one list.
+pub const LISTED_IDS: usize = 32;
+/// Parameters of one statement that are read.
+pub const STATEMENT_PARAMETERS: usize = 32;
+/// A body or a job's arguments that are read as JSON, in bytes.
+pub const JSON_BODY_BYTES: usize = 16 * 1024;
+/// The shortest text in which names and canaries are looked for, in bytes.
+pub const MENTION_BYTES: usize = 4;
+/// Names in one list of the mapping.
+pub const MAPPED_NAMES: usize = 256;
+/// Versions of one service that are remembered.
+pub const SERVICE_VERSIONS: usize = 8;
+/// Services whose versions a worker remembers.
+pub const VERSIONED_SERVICES: usize = 1024;
+/// Entries of one detector that are kept over a restart.
+pub const SNAPSHOT_ENTRIES: usize = 10_000;
+/// The file of what detectors have learned, in bytes.
+pub const SNAPSHOT_BYTES: usize = 64 * MIB;
+/// How often that file is written.
+pub const SNAPSHOT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(300);
+/// How old that file may be to be taken up.
+pub const SNAPSHOT_AGE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+/// What stands before the request in a line of a recorded stream, in bytes.
+pub const SCAN_HEAD_BYTES: usize = 4096;
+/// Files of OTLP/JSON in one scan.
+pub const SCAN_FILES: usize = 10_000;
+/// One line of a scanned file, in bytes.
+pub const SCAN_LINE_BYTES: u64 = 64 * MIB as u64;
+/// A database's schema, in bytes.
+pub const SCHEMA_BYTES: usize = 64 * MIB;
 /// Tenants that may share an object before it counts as public.
 pub const OBJECT_TENANTS: usize = 3;
 /// A service's name as a finding shows it, in bytes.
 pub const SERVICE_NAME_BYTES: usize = 64;
 /// A value that is read as an id, in bytes.
 pub const OBJECT_ID_BYTES: usize = 64;
+/// Names of tenants that are looked for in texts.
+pub const MENTION_PATTERNS: usize = 8_000_000;
+/// One name of a tenant that is looked for, a canary included, in bytes.
+pub const MENTION_NAME_BYTES: usize = 256;
+/// Letters and digits of a canary, at least: a shorter one comes up by chance.
+pub const CANARY_LETTERS: usize = 8;
+/// Mentions that one text is looked through for.
+pub const MENTIONS: usize = 256;
+/// Encodings inside each other that are looked into for mentions, in levels.
+pub const MENTION_ENCODINGS: usize = 2;
+/// What of one encoded text is looked into for mentions, in bytes.
+pub const MENTION_ENCODED_BYTES: usize = 256 * 1024;
+
+// detect/sql -------------------------------------------------------------------------------
+
+/// What is looked at of a statement's text, in bytes; a longer one is not judged.
+pub const SQL_TEXT_BYTES: usize = 256 * 1024;
+/// Names, marks and values of a statement after its lists are made one, at most, for it to be parsed. Chains of
+/// operators are as deep as they are long, so this bounds the stack, too.
+pub const SQL_ITEMS: usize = 4096;
+/// Brackets and subqueries inside one another, in levels.
+pub const SQL_DEPTH: usize = 50;
+/// Tenants and settings of a text for it to be remembered.
+pub const SQL_VALUES_KEPT: usize = 8;
+/// Texts remembered with what was said of them, in each of two generations.
+pub const SQL_TEXTS: usize = 8192;
+/// Shapes of texts remembered, in each of two generations.
+pub const SQL_SHAPES: usize = 4096;
+/// A normalised text, in bytes; longer ones are cut.
+pub const SQL_NORMALIZED_BYTES: usize = 4096;
+/// Tenants that one statement may name.
+pub const SQL_TENANTS: usize = 256;
+/// A tenant or the value of a setting in a statement, in bytes; longer ones are cut.
+pub const SQL_TENANT_BYTES: usize = TENANT_TEXT_BYTES;
+/// The name of a setting, in bytes.
+pub const SQL_SETTING_BYTES: usize = 128;
+/// Columns that one statement is remembered to compare with values.
+pub const SQL_EQUALITIES: usize = 32;
+
+// audit-sql --------------------------------------------------------------------------------
+
+/// Statements kept apart in a report, by fingerprint; of further ones only the number is told.
+pub const AUDIT_STATEMENTS: usize = 100_000;
+/// Statements that were not judged, shown in a report.
+pub const AUDIT_UNREAD: usize = 1000;
+/// A line of a log, a record of CSV, or a statement of many lines, in bytes; what is longer is cut.
+pub const AUDIT_RECORD_BYTES: usize = 8 * MIB;
+/// An OTLP request in a file, in bytes.
+pub const AUDIT_REQUEST_BYTES: usize = 64 * MIB;
+/// A schema, or a list of tables or approvals, in bytes.
+pub const AUDIT_SCHEMA_BYTES: u64 = 64 * MIB as u64;
 
 // scrub ------------------------------------------------------------------------------------
 
@@ -213,6 +344,10 @@ pub const INVENTORY_DEPTH: usize = 16;
 pub const CONTENT_WATCHED: usize = 4096;
 /// Fields that are known to hold what people write, in one process.
 pub const CONTENT_FIELDS: usize = 1024;
+/// Fields (service and key) of which one worker counts how many texts are clean.
+pub const FIELDS_COUNTED: usize = 16_384;
+/// Fields of one batch that are told of because personal data stood in them; sentences likewise.
+pub const FIELDS_TOLD: usize = 64;
 /// Tenants that have a salt of their own for pseudonyms: files in one directory.
 pub const SALTS: usize = 1_000_000;
 /// Tenants' pseudonym keys that one worker remembers.
@@ -350,6 +485,7 @@ pub const REDACT_ZSTD_WINDOW_LOG: u32 = 27;
 /// Longest text that `explain` takes, in bytes.
 pub const EXPLAIN_BYTES: usize = MIB;
 
+const _: () = assert!(MENTION_PATTERNS * MENTION_NAME_BYTES <= u32::MAX as usize);
 const _: () = assert!(TRANSFORM_DEPTH * 3 + 10 < DEPTH);
 const _: () = assert!(INHERIT_LEAST_TRACES >= INHERIT_SHARDS * 2 && INHERIT_LEAST_TRACES <= INHERIT_TRACES);
 const _: () = assert!(TENANT_ALIASES + OWN_ATTRIBUTES <= u8::MAX as usize);

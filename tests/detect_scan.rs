@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use portcullis::detect::scan;
+use portcullis::detect::{Settings, scan};
 use serde_json::{Value, json};
 
 const A: &str = "0b7c1c1e-58f6-4a51-9d0c-0e6f0a4e1a01";
@@ -53,7 +53,7 @@ fn a_folder_is_scanned_to_findings() {
     let stream: Vec<String> = lines.iter().map(Value::to_string).chain(["{".to_owned()]).collect();
     write("stream.ndjson", stream.join("\n"));
     let out = dir.path().join("findings.ndjson");
-    let summary = scan::run(dir.path(), &out).unwrap();
+    let summary = scan::run(dir.path(), &out, &Settings::default()).unwrap();
     let findings = fs::read_to_string(out).unwrap();
     let found: Vec<Value> = findings.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut told: Vec<_> = found
@@ -72,7 +72,9 @@ fn a_folder_is_scanned_to_findings() {
     assert_eq!(told, expected, "{findings}");
     assert_eq!((summary.requests, summary.findings, summary.malformed), (9, 3, 1));
     assert!(
-        scan::run(&dir.path().join("nowhere"), &dir.path().join("x")).unwrap_err().contains("tenants.json")
+        scan::run(&dir.path().join("nowhere"), &dir.path().join("x"), &Settings::default())
+            .unwrap_err()
+            .contains("nowhere")
     );
 }
 
@@ -82,5 +84,8 @@ fn a_folder_is_scanned_to_findings() {
 #[ignore = "needs PORTCULLIS_SCAN and PORTCULLIS_FINDINGS"]
 fn a_stream_of_ones_own() {
     let path = |name| PathBuf::from(std::env::var_os(name).expect(name));
-    println!("{:?}", scan::run(&path("PORTCULLIS_SCAN"), &path("PORTCULLIS_FINDINGS")).unwrap());
+    println!(
+        "{:?}",
+        scan::run(&path("PORTCULLIS_SCAN"), &path("PORTCULLIS_FINDINGS"), &Settings::default()).unwrap()
+    );
 }

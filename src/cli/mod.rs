@@ -5,7 +5,9 @@
 
 pub mod api_key;
 mod ask;
+pub mod audit_sql;
 pub mod bench;
+pub mod canary;
 pub mod check;
 pub mod config;
 pub mod demo;
@@ -69,12 +71,17 @@ enum Verb {
     Inventory(inventory::InventoryArgs),
     /// Look for one tenant's data under another in a recorded stream
     Scan(scan::ScanArgs),
+    /// Look for SQL statements that don't keep to one tenant, in logs of PostgreSQL and traces
+    AuditSql(audit_sql::AuditSqlArgs),
     /// What was rejected: list it, send it again, remove it
     #[command(subcommand)]
     Quarantine(quarantine::Verb),
     /// The tenants that exist: list them, show one, move or purge one, check the catalogue
     #[command(subcommand)]
     Tenants(tenants::Verb),
+    /// Texts that only one tenant's data holds: make some, list them
+    #[command(subcommand)]
+    Canary(canary::Verb),
     /// What tenants used: items, bytes, values redacted, series, by day
     Usage(usage::UsageArgs),
     /// Make an API key for a sender that has no tokens
@@ -201,9 +208,11 @@ fn act(verb: &Verb) -> Result<Code, Failure> {
         Verb::Explain(args) => explain::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Scan(args) => scan::run(args),
+        Verb::AuditSql(args) => audit_sql::run(args),
         Verb::Quarantine(verb) => quarantine::run(verb),
         Verb::ApiKey(args) => api_key::run(args),
         Verb::Tenants(verb) => tenants::run(verb),
+        Verb::Canary(verb) => canary::run(verb),
         Verb::Salts(verb) => salts::run(verb),
         Verb::Usage(args) => usage::run(args),
         Verb::PrintConfig(args) => show(&config::effective::<Config>(args)?).map(|()| Code::Ok),

@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::{Code, Failure, say};
-use crate::detect::scan;
+use super::{Code, Failure, config::ConfigArgs, say};
+use crate::{
+    config::{Config, Environment},
+    detect::scan,
+};
 
 /// The options of `portcullis scan`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScanArgs {
-    /// Folder with stream.ndjson, tenants.json and context.json
+    /// Folder with stream.ndjson or files of OTLP/JSON; tenants.json, context.json and schema.sql may stand beside
     pub directory: PathBuf,
+    /// Whose `detect` section counts (mapping, who may cross tenants, ...)
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Where findings go, one JSON object a line
     #[arg(long, value_name = "FILE", default_value = "findings.ndjson")]
     pub findings: PathBuf,
@@ -20,10 +26,11 @@ pub struct ScanArgs {
 /// # Errors
 /// A file is missing or cannot be read or written.
 pub fn run(args: &ScanArgs) -> Result<Code, Failure> {
-    let summary = scan::run(&args.directory, &args.findings).map_err(Failure::failed)?;
+    let config: Config = args.config.load(Environment::Process)?.decode()?;
+    let summary = scan::run(&args.directory, &args.findings, &config.detect).map_err(Failure::failed)?;
     say(&format!(
-        "{} requests, {} observations, {} findings, {} malformed lines",
-        summary.requests, summary.observations, summary.findings, summary.malformed
+        "{} requests, {} items, {} observations, {} findings, {} malformed lines",
+        summary.requests, summary.items, summary.observations, summary.findings, summary.malformed
     ));
     Ok(Code::Ok)
 }

@@ -51,6 +51,20 @@ impl<T: Copy + PartialEq, const N: usize> Few<T, N> {
     }
 }
 
+impl<T: Copy + PartialEq + serde::Serialize, const N: usize> serde::Serialize for Few<T, N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de, T: Copy + PartialEq + serde::Deserialize<'de>, const N: usize> serde::Deserialize<'de>
+    for Few<T, N>
+{
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<T>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
 impl<T: Copy + PartialEq, const N: usize> FromIterator<T> for Few<T, N> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         let mut few = Self::default();

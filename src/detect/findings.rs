@@ -1,15 +1,19 @@
-//! From "this looks wrong" to a finding: every candidate waits a moment for the rest of its
-//! trace, since what excuses it may still be on its way, and is then told once an incident.
+//! From "this looks wrong" to a finding: every candidate waits a moment, and what is seen of one trace is put
+//! together. What becomes of it is an [incident](super::incidents).
 
-use std::{collections::VecDeque, hash::BuildHasher};
+use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{batch::TenantId, limits};
 
 use super::{
-    finding::{Class, Finding, Severity, shown_service},
+    finding::{Class, Confidence, Finding, Severity, shown_route, shown_service},
     fingerprint::Fingerprint,
+    incidents::{Incidents, Pace},
     observation::{Evidence, Excuse, TraceId},
     state::Generations,
+    suppressions::Suppressions,
 };
 
 /// What a detector says.
@@ -17,8 +21,19 @@ use super::{
 pub struct Candidate {
     /// The finding, if nothing excuses it.
     pub finding: Finding,
-    /// What makes it the same incident, beside class and tenants: a service, a route; 0 for none.
-    pub entity: u64,
+    /// What makes it the same incident beside its class.
+    key: Key,
+    /// How many times the usual it waits.
+    patience: u64,
+}
+
+/// What makes two candidates of one class the same incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Key {
+    /// The two tenants, and a service, a route or the like; 0 for none.
+    Tenants(TenantId, Option<TenantId>, u64),
+    /// Something that has nothing to do with who met it: a statement, a field, a principal.
+    Thing(u64),
 }
 
 impl Candidate {
@@ -31,84 +46,140 @@ impl Candidate {
         other: Option<TenantId>,
     ) -> Self {
         let finding = Finding {
-            at: o.at,
-            class,
-            severity,
-            tenant,
             other,
             service: shown_service(&o.service),
-            field: String::new(),
-            trace: o.trace,
-            object: None,
-            principal: o.principal,
+            route: o.route.map_or_else(|| Arc::from(""), shown_route),
+            traces: Some(o.trace).filter(|trace| *trace != [0; 16]).into_iter().collect(),
+            principals: o.principal.into_iter().collect(),
             first_seen: o.time,
             last_seen: o.time,
-            count: 1,
+            ..Finding::new(o.at, class, severity, tenant)
         };
-        Candidate { finding, entity: 0 }
+        Candidate { finding, key: Key::Tenants(tenant, other, 0), patience: 1 }
     }
 
-    /// With the object that it is about.
+    /// With an object that it is about.
     pub fn object(mut self, object: Fingerprint) -> Self {
-        self.finding.object = Some(object);
+        self.finding.objects.add(object);
         self
     }
 
-    /// With what makes it the same incident.
+    /// What was found elsewhere, as its own incident for each `thing`.
+    pub fn made(finding: Finding, thing: u64) -> Self {
+        Candidate { finding, key: Key::Thing(thing), patience: 1 }
+    }
+
+    /// With the statement or key that it is about, without values.
+    pub fn statement(mut self, statement: Arc<str>) -> Self {
+        self.finding.statement_id = Some(foldhash::fast::FixedState::default().hash_one(&*statement));
+        self.finding.statement = Some(statement);
+        self
+    }
+
+    /// With the statement's own fingerprint, as `audit-sql` says it; after [`Candidate::statement`].
+    pub fn statement_id(mut self, id: u64) -> Self {
+        self.finding.statement_id = Some(id);
+        self
+    }
+
+    /// With the field that it is about.
+    pub fn field(mut self, field: &str) -> Self {
+        self.finding.field = field.to_owned();
+        self
+    }
+
+    /// With how sure it is.
+    pub fn confidence(mut self, confidence: Confidence) -> Self {
+        self.finding.confidence = confidence;
+        self
+    }
+
+    /// Waits longer, by so many times: it depends on the order of things.
+    pub fn patience(mut self, times: u64) -> Self {
+        self.patience = times;
+        self
+    }
+
+    /// The same incident only if this is the same too, beside the tenants.
     pub fn entity(mut self, entity: u64) -> Self {
-        self.entity = entity;
+        self.key = Key::Tenants(self.finding.tenant, self.finding.other, entity);
+        self
+    }
+
+    /// The same incident whenever this is the same, whoever met it.
+    pub fn thing(mut self, thing: u64) -> Self {
+        self.key = Key::Thing(thing);
         self
     }
 }
 
-#[derive(Debug)]
-struct Incident {
-    finding: Finding,
-    last_at: u64,
-}
-
-type Key = (Class, TenantId, Option<TenantId>, u64);
-
-/// Candidates that wait, incidents that were told, findings that are ready.
+/// Candidates that wait, and the incidents that they become part of.
 #[derive(Debug)]
 pub struct Findings {
     settle: u64,
-    quiet: u64,
     pending: VecDeque<(u64, Candidate)>,
-    incidents: Generations<Key, Incident>,
-    excuses: Generations<TraceId, Excuse>,
+    incidents: Incidents,
     cleared: Generations<Fingerprint, ()>,
-    ready: Vec<Finding>,
+    /// The incident that a trace was told in, for what comes after.
+    told: Generations<TraceId, u64>,
     hasher: foldhash::fast::FixedState,
+    now: u64,
+    /// The end is near: nothing is over for want of time.
+    stopping: bool,
 }
 
 impl Findings {
-    /// `settle`: how long a candidate waits; `quiet`: how long an incident must rest before it is
-    /// told again (both in nanoseconds); `traces`: excused traces remembered.
-    pub fn new(settle: u64, quiet: u64, traces: usize) -> Self {
+    /// `settle`: how long a candidate waits; `quiet`: how long an incident must rest before it is over; `update`:
+    /// between two tellings of one incident, at least (all in nanoseconds). More than `storm` incidents of one
+    /// class and service in an hour are told as one; 0 tells each.
+    pub fn new(settle: u64, quiet: u64, update: u64, storm: usize) -> Self {
         Findings {
             settle,
-            quiet,
             pending: VecDeque::new(),
-            incidents: Generations::new(limits::INCIDENTS, quiet),
-            excuses: Generations::new(traces, settle.saturating_mul(4).max(60_000_000_000)),
-            cleared: Generations::new(limits::CLEARED_OBJECTS, settle),
-            ready: Vec::new(),
+            incidents: Incidents::new(Pace { quiet, update, storm }),
+            cleared: Generations::new(limits::CLEARED_OBJECTS, settle.saturating_mul(4)),
+            told: Generations::new(limits::CLEARED_OBJECTS, settle.saturating_mul(8)),
             hasher: foldhash::fast::FixedState::default(),
+            now: 0,
+            stopping: false,
         }
     }
 
-    /// A stable number for a text, to tell incidents apart by.
-    pub fn entity(&self, text: &str) -> u64 {
-        self.hasher.hash_one(text)
+    /// Tells openings alone, and each of them: no updates, no ends, nothing merged for want of quiet.
+    pub fn opens_only(&mut self) {
+        self.incidents.opens_only();
     }
 
-    /// Remembers what excuses a trace.
-    pub fn excuse(&mut self, trace: TraceId, excuse: &Excuse) {
-        let known = self.excuses.entry(trace, || excuse.clone());
-        if *excuse == Excuse::All {
-            *known = Excuse::All;
-        }
+    /// What is suppressed makes no storm.
+    pub fn watch(&mut self, suppressions: Arc<Suppressions>) {
+        self.incidents.watch(suppressions);
+    }
+
+    /// From now on time passes only so that what waits is told: incidents go on after the next start.
+    pub fn stopping(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The incidents whose number `was_told`, as text for [`Findings::load`]; none where nothing has changed since
+    /// the last call.
+    pub fn save(&mut self, was_told: impl Fn(u64) -> bool) -> Option<String> {
+        self.incidents.save(was_told)
+    }
+
+    /// Takes incidents up that went on when they were saved. Returns what was told of them.
+    pub fn load(&mut self, text: &str) -> Vec<Finding> {
+        self.incidents.load(text)
+    }
+
+    /// Forgets what names a tenant.
+    pub fn forget(&mut self, tenant: TenantId) {
+        self.pending.retain(|(_, candidate)| !candidate.finding.names(tenant));
+        self.incidents.forget(tenant);
+    }
+
+    /// A stable number for a thing, to tell incidents apart by.
+    pub fn entity(&self, thing: impl std::hash::Hash) -> u64 {
+        self.hasher.hash_one(thing)
     }
 
     /// An object is nobody's any more, or another's: what waits about it is dropped.
@@ -116,80 +187,112 @@ impl Findings {
         self.cleared.entry(object, || ());
     }
 
+    /// Something came late that excuses what waits about this trace.
+    pub fn excuse(&mut self, trace: TraceId, excuse: &Excuse) {
+        if !self.pending.is_empty() {
+            let covered = |finding: &Finding| {
+                let tenants = [Some(finding.tenant), finding.other].into_iter().flatten();
+                finding.traces.contains(trace)
+                    && excuse.covers(tenants.filter(|tenant| *tenant != TenantId::NONE))
+            };
+            self.pending.retain(|(_, candidate)| !covered(&candidate.finding));
+        }
+    }
+
+    /// Nothing of this class is said of this trace: what waits is dropped.
+    pub fn retract(&mut self, trace: TraceId, class: Class) {
+        if !self.pending.is_empty() {
+            let of = |c: &Candidate| c.finding.class == class && c.finding.traces.contains(trace);
+            self.pending.retain(|(_, candidate)| !of(candidate));
+        }
+    }
+
+    /// Takes a candidate that is not merged with what else is seen of its trace.
+    pub fn raise_apart(&mut self, candidate: Candidate) {
+        self.tell(vec![candidate]);
+    }
+
     /// Takes a candidate. One of an incident that was told only counts there.
     pub fn raise(&mut self, candidate: Candidate) {
-        if self.absorbed(&candidate) {
-            return;
-        }
         if self.pending.len() >= limits::PENDING_CANDIDATES
             && let Some((_, oldest)) = self.pending.pop_front()
         {
-            self.tell(oldest);
+            self.tell(vec![oldest]);
         }
-        self.pending.push_back((candidate.finding.at.saturating_add(self.settle), candidate));
+        let wait = self.settle.saturating_mul(candidate.patience);
+        let due = candidate.finding.at.max(self.now).saturating_add(wait);
+        let at = self.pending.partition_point(|(other, _)| *other <= due);
+        self.pending.insert(at, (due, candidate));
     }
 
     /// Lets time pass: what has waited long enough is told or dropped.
     pub fn expire(&mut self, now: u64) {
+        self.now = self.now.max(now);
         while self.pending.front().is_some_and(|(due, _)| *due <= now) {
-            if let Some((due, mut candidate)) = self.pending.pop_front() {
-                candidate.finding.at = due;
-                self.tell(candidate);
+            let Some((due, first)) = self.pending.pop_front() else { break };
+            let mut group = vec![first];
+            // What else is seen of the same trace belongs to it.
+            if let Some(trace) = group[0].finding.traces.first() {
+                let mut i = 0;
+                while i < self.pending.len() {
+                    let one = &self.pending[i].1;
+                    if one.finding.traces.first() == Some(trace) && one.patience <= group[0].patience {
+                        group.extend(self.pending.remove(i).map(|(_, candidate)| candidate));
+                    } else {
+                        i += 1;
+                    }
+                }
             }
+            group.iter_mut().for_each(|candidate| candidate.finding.at = due);
+            self.tell(group);
         }
-        self.incidents.expire(now);
-        self.excuses.expire(now);
+        if !self.stopping {
+            self.incidents.expire(now);
+        }
         self.cleared.expire(now);
+        self.told.expire(now);
     }
 
     /// The findings that are ready, out.
     pub fn take(&mut self) -> Vec<Finding> {
-        std::mem::take(&mut self.ready)
+        self.incidents.take()
     }
 
-    /// Candidates that wait, incidents and excused traces held.
+    /// Candidates that wait, incidents and what was cleared.
     pub fn entries(&self) -> usize {
-        self.pending.len() + self.incidents.len() + self.excuses.len() + self.cleared.len()
+        self.pending.len() + self.incidents.len() + self.cleared.len() + self.told.len()
     }
 
-    fn key(candidate: &Candidate) -> Key {
-        let f = &candidate.finding;
-        (f.class, f.tenant, f.other, candidate.entity)
-    }
-
-    fn absorbed(&mut self, candidate: &Candidate) -> bool {
-        let quiet = self.quiet;
-        let Some(incident) = self.incidents.get(Self::key(candidate)) else { return false };
-        let new = &candidate.finding;
-        let rested = new.at.saturating_sub(incident.last_at) >= quiet;
-        if rested || new.severity > incident.finding.severity {
-            return false;
+    /// Tells what was seen of one trace as one incident, or adds it to one that was told.
+    fn tell(&mut self, mut group: Vec<Candidate>) {
+        group.retain(|candidate| {
+            let f = &candidate.finding;
+            f.objects.iter().all(|object| self.cleared.peek(object).is_none())
+        });
+        group.sort_by_key(|candidate| {
+            (candidate.finding.class, std::cmp::Reverse(candidate.finding.severity))
+        });
+        let Some(first) = group.first().cloned() else { return };
+        // The same twice between other tenants is another incident.
+        let same = |one: &Candidate| one.finding.class != first.finding.class || one.key == first.key;
+        let (group, rest): (Vec<_>, Vec<_>) = group.into_iter().partition(same);
+        let (at, class) = (first.finding.at, first.finding.class);
+        let trace = first.finding.traces.first();
+        // Only what explains it as well takes it in: by its own key, or because it explains the same trace.
+        let known = self
+            .incidents
+            .known(class, first.key, at)
+            .or_else(|| self.incidents.goes_on(*self.told.peek(trace?)?, class));
+        let id = known.unwrap_or_else(|| self.incidents.begin(&first.finding, first.key));
+        for candidate in &group {
+            self.incidents.add(id, candidate.key, &candidate.finding);
         }
-        incident.last_at = incident.last_at.max(new.at);
-        incident.finding.last_seen = incident.finding.last_seen.max(new.last_seen);
-        incident.finding.first_seen = incident.finding.first_seen.min(new.first_seen);
-        incident.finding.count += 1;
-        true
-    }
-
-    fn tell(&mut self, candidate: Candidate) {
-        let tenants = [Some(candidate.finding.tenant), candidate.finding.other].into_iter().flatten();
-        if self.excuses.peek(candidate.finding.trace).is_some_and(|excuse| excuse.covers(tenants))
-            || candidate.finding.object.is_some_and(|object| self.cleared.peek(object).is_some())
-            || self.absorbed(&candidate)
-        {
-            return;
+        if let Some(trace) = trace {
+            self.told.entry(trace, || id);
         }
-        let mut finding = candidate.finding.clone();
-        let quiet = self.quiet;
-        let fresh = || Incident { finding: candidate.finding.clone(), last_at: candidate.finding.at };
-        let incident = self.incidents.entry(Self::key(&candidate), fresh);
-        if finding.severity > incident.finding.severity && finding.at.saturating_sub(incident.last_at) < quiet
-        {
-            finding.count += incident.finding.count;
-            finding.first_seen = finding.first_seen.min(incident.finding.first_seen);
+        self.incidents.say(id, at);
+        if !rest.is_empty() {
+            self.tell(rest);
         }
-        *incident = Incident { finding: finding.clone(), last_at: finding.at };
-        self.ready.push(finding);
     }
 }

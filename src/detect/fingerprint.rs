@@ -4,7 +4,7 @@ use std::{fmt, hash::Hasher};
 
 /// A 64-bit keyed hash of a value. Without the key it says nothing of the value, not even by
 /// trying a list of likely ones.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Fingerprint(pub u64);
 
 impl fmt::Display for Fingerprint {
@@ -23,8 +23,22 @@ pub enum Domain {
     Object = 2,
     /// A route template.
     Route = 3,
-    /// A service name.
-    Service = 4,
+    /// A session.
+    Session = 5,
+    /// A token or a key.
+    Credential = 6,
+    /// A connection to a database.
+    Connection = 7,
+    /// A cache's key.
+    CacheKey = 8,
+    /// A channel.
+    Channel = 9,
+    /// A job's class.
+    Job = 10,
+    /// A URL's path.
+    Path = 11,
+    /// What a hash of content says.
+    Content = 12,
 }
 
 /// The secret key of one process (or of one scan).

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Detector,
+    Detector, DetectorName,
+    assemble::Placed,
+    fact::Fact,
     finding::{Class, Severity},
     findings::{Candidate, Findings},
-    observation::{Observation, TenantState},
+    observation::TenantState,
     rules::Rules,
-    settings::DetectorName,
 };
 
 /// Needs no memory of its own: the catalogue's word and the event's time are on the item.
@@ -29,7 +30,7 @@ impl Detector for Lifecycle {
         DetectorName::DeletedTenantActive
     }
 
-    fn observe(&mut self, o: &Observation, out: &mut Findings) {
+    fn observe(&mut self, Placed { o, .. }: &Placed, out: &mut Findings) {
         let Some(tenant) = o.tenant else { return };
         let severity = match o.state {
             TenantState::Unverified | TenantState::Active => return,
@@ -39,8 +40,10 @@ impl Detector for Lifecycle {
             TenantState::Suspended => Severity::Medium,
             TenantState::Unknown => Severity::Medium,
         };
-        let excused = o.excuse.as_ref().is_some_and(|excuse| excuse.covers([tenant]));
-        if o.multi_tenant || excused || self.rules.is_system(tenant) {
+        // What jobs do with deleted tenants is for the one that knows jobs to judge.
+        let job = matches!(o.state, TenantState::Deleted(_))
+            && o.facts.iter().any(|f| matches!(f, Fact::Job { .. }));
+        if o.multi_tenant || job || o.excuses([tenant]) || self.rules.is_system(tenant) {
             return;
         }
         let entity = out.entity(&o.service);

@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::batch::{Signal, TenantId};
 
-use super::{few::Few, fingerprint::Fingerprint};
+use super::{fact::Fact, few::Few, fingerprint::Fingerprint};
 
 /// A trace's 16 bytes; all zero means none.
 pub type TraceId = [u8; 16];
@@ -90,13 +90,18 @@ pub enum Method {
     Write,
 }
 
-/// An explicit move of an object from one tenant to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transfer {
-    /// The owner before, where said.
-    pub from: Option<TenantId>,
-    /// The owner after.
-    pub to: TenantId,
+/// How an operation went, where it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Failure {
+    /// It did not fail, or does not say.
+    #[default]
+    None,
+    /// The caller gave up on it: cancelled, timed out, aborted.
+    Cancelled,
+    /// The answer did not fit the question: protocol and type errors of a client library.
+    Mismatched,
+    /// Anything else.
+    Other,
 }
 
 /// What a finding repeats of an observation.
@@ -108,6 +113,8 @@ pub struct Evidence {
     pub time: u64,
     /// `service.name`.
     pub service: Arc<str>,
+    /// The route template.
+    pub route: Option<Arc<str>>,
     /// The trace; zero for none.
     pub trace: TraceId,
     /// Who did it.
@@ -125,9 +132,11 @@ pub struct Observation {
     pub signal: Signal,
     /// The tenant of the sender's verified token.
     pub claimed: Option<TenantId>,
-    /// Tenants that resource, scope, item or baggage declare, as far as they can be told.
+    /// Tenants that resource, scope, item or baggage declare, as far as they can be told; nearest first.
     pub declared: Few<TenantId, 4>,
-    /// The tenant the item counts as.
+    /// The tenant that the item's own declaration names, without those around it.
+    pub own: Option<TenantId>,
+    /// The tenant the item counts as: its own, or the one of its trace.
     pub tenant: Option<TenantId>,
     /// What the catalogue says of `tenant`.
     pub state: TenantState,
@@ -144,21 +153,28 @@ pub struct Observation {
     /// The span's kind.
     pub kind: SpanKind,
     /// The route template, or one made from the path.
-    pub route: Option<Fingerprint>,
+    pub route: Option<Route>,
     /// The route is declared public, or the item says that its object is.
     pub public: bool,
     /// What was done.
     pub method: Method,
     /// The HTTP status; 0 for none.
     pub status: u16,
-    /// Who did it: person, account or session.
-    pub principals: Few<Fingerprint, 3>,
+    /// How it failed.
+    pub failure: Failure,
     /// What excuses these principals (or this job), and with them the trace.
     pub excuse: Option<Excuse>,
-    /// Objects named by path, query or attribute.
-    pub objects: Few<Fingerprint, 4>,
-    /// The objects change hands.
-    pub transfer: Option<Transfer>,
+    /// All that else was said.
+    pub facts: Vec<Fact>,
+}
+
+/// A route template with its fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// To compare.
+    pub id: Fingerprint,
+    /// To show: a template, without values.
+    pub shown: Arc<str>,
 }
 
 impl Observation {
@@ -170,6 +186,7 @@ impl Observation {
             signal,
             claimed: None,
             declared: Few::default(),
+            own: None,
             tenant: None,
             state: TenantState::Unverified,
             service: Arc::from(""),
@@ -182,10 +199,9 @@ impl Observation {
             public: false,
             method: Method::Read,
             status: 0,
-            principals: Few::default(),
+            failure: Failure::None,
             excuse: None,
-            objects: Few::default(),
-            transfer: None,
+            facts: Vec::new(),
         }
     }
 
@@ -195,9 +211,26 @@ impl Observation {
             at: self.at,
             time: self.time,
             service: Arc::clone(&self.service),
+            route: self.route.as_ref().map(|route| Arc::clone(&route.shown)),
             trace: self.trace,
-            principal: self.principals.first(),
+            principal: self.principals().next(),
         }
+    }
+
+    /// The persons or accounts that did it.
+    pub fn principals(&self) -> impl Iterator<Item = Fingerprint> + '_ {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::Principal(who) => Some(*who),
+            _ => None,
+        })
+    }
+
+    /// The database connection that it used.
+    pub fn connection(&self) -> Option<Fingerprint> {
+        self.facts.iter().find_map(|fact| match fact {
+            Fact::Connection(id) => Some(*id),
+            _ => None,
+        })
     }
 
     /// Whether it belongs to a trace.
@@ -207,11 +240,21 @@ impl Observation {
 
     /// Whether the answer was a success.
     pub fn succeeded(&self) -> bool {
-        (200..300).contains(&self.status)
+        (200..300).contains(&self.status) || self.status == 304
     }
 
     /// Whether the answer was "not yours" or "not there".
     pub fn denied(&self) -> bool {
         matches!(self.status, 403 | 404)
+    }
+
+    /// Whether resource, item, claim and the rest name more than one tenant.
+    pub fn disputed(&self) -> bool {
+        self.tenant.is_some_and(|tenant| self.declared.iter().any(|declared| declared != tenant))
+    }
+
+    /// Whether these tenants may meet here.
+    pub fn excuses(&self, tenants: impl IntoIterator<Item = TenantId>) -> bool {
+        self.excuse.as_ref().is_some_and(|excuse| excuse.covers(tenants))
     }
 }

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use super::finding::Finding;
+use super::{few::Few, finding::Finding, fingerprint::Fingerprint};
 
 /// `event.name` of a finding's record.
 pub const EVENT_NAME: &str = "portcullis.finding";
@@ -20,22 +20,42 @@ pub fn otlp(finding: &Finding) -> Bytes {
     let mut attributes = vec![
         text("event.name", EVENT_NAME),
         text("tenant_id", &tenant),
+        text("portcullis.finding.id", &finding.id_hex()),
+        text("portcullis.finding.status", finding.status.as_str()),
         text("portcullis.finding.class", finding.class.as_str()),
         text("portcullis.finding.severity", finding.severity.as_str()),
+        text("portcullis.finding.confidence", finding.confidence.as_str()),
         number("portcullis.finding.count", finding.count),
         number("portcullis.finding.first_seen", finding.first_seen),
         number("portcullis.finding.last_seen", finding.last_seen),
     ];
+    let listed = |texts: Vec<String>| (!texts.is_empty()).then(|| texts.join(","));
+    let prints = |few: &Few<Fingerprint, 4>| listed(few.iter().map(|print| print.to_string()).collect());
+    let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let optional = [
+        (
+            "portcullis.finding.also",
+            listed(finding.also.iter().map(|class| class.as_str().to_owned()).collect()),
+        ),
+        (
+            "portcullis.finding.tenants",
+            listed(finding.tenants.iter().map(|tenant| tenant.to_string()).collect()),
+        ),
+        ("portcullis.finding.statement_id", finding.statement_id.map(|id| format!("{id:016x}"))),
         ("portcullis.finding.other_tenant_id", finding.other.map(|other| other.to_string())),
-        ("portcullis.finding.service", (!finding.service.is_empty()).then(|| finding.service.clone())),
-        ("portcullis.finding.field", (!finding.field.is_empty()).then(|| finding.field.clone())),
-        ("portcullis.finding.trace_id", finding.trace_hex()),
-        ("portcullis.finding.resource_id", finding.object.map(|id| id.to_string())),
-        ("portcullis.finding.principal", finding.principal.map(|who| who.to_string())),
+        ("portcullis.finding.service", said(&finding.service)),
+        ("portcullis.finding.route", said(&finding.route)),
+        ("portcullis.finding.field", said(&finding.field)),
+        ("portcullis.finding.statement", finding.statement.as_deref().and_then(said)),
+        ("portcullis.finding.trace_id", listed(finding.traces_hex())),
+        ("portcullis.finding.resource_id", prints(&finding.objects)),
+        ("portcullis.finding.principal", prints(&finding.principals)),
     ];
     for (key, value) in optional {
         attributes.extend(value.map(|value| text(key, &value)));
+    }
+    if finding.merged > 0 {
+        attributes.push(number("portcullis.finding.merged", finding.merged));
     }
     // The record has no trace id of its own: it tells about that trace, it is not part of it.
     let record = LogRecord {
@@ -43,7 +63,7 @@ pub fn otlp(finding: &Finding) -> Bytes {
         observed_time_unix_nano: finding.at,
         severity_number: finding.severity.number(),
         severity_text: finding.severity.as_str().to_ascii_uppercase(),
-        body: Some(string(&body(finding))),
+        body: Some(string(&finding.summary())),
         event_name: EVENT_NAME.to_owned(),
         attributes,
         ..LogRecord::default()
@@ -65,14 +85,6 @@ pub fn otlp(finding: &Finding) -> Bytes {
         }],
     };
     request.encode_to_vec().into()
-}
-
-fn body(finding: &Finding) -> String {
-    let class = finding.class.as_str();
-    match finding.other {
-        Some(other) => format!("{class}: tenant {} and tenant {other}", finding.tenant),
-        None => format!("{class}: tenant {}", finding.tenant),
-    }
 }
 
 fn string(value: &str) -> AnyValue {

@@ -11,8 +11,10 @@ use crate::batch::TenantId;
 
 use super::{
     fingerprint::{Domain, Fingerprint, Key},
+    mapping::Roles,
     observation::{Excuse, TenantState},
-    settings::{Allowance, Mapping, Settings},
+    settings::{Allowance, Approval, Settings},
+    sql,
 };
 
 /// The tenants that there are.
@@ -21,7 +23,23 @@ pub trait Directory: Send + Sync {
     fn named(&self, slug: &str) -> Option<TenantId>;
     /// What is known of a tenant.
     fn state(&self, tenant: TenantId) -> TenantState;
+
+    /// The tenant whose own schema or database has this name: a slug behind one of the usual prefixes.
+    fn place(&self, name: &str) -> Option<TenantId> {
+        place_by_slug(self, name)
+    }
 }
+
+/// The tenant whose slug stands behind a usual prefix in the name of a schema or database.
+pub(crate) fn place_by_slug<D: Directory + ?Sized>(directory: &D, name: &str) -> Option<TenantId> {
+    let name = name.trim_matches('"');
+    let slug = PLACES.iter().find_map(|prefix| name.strip_prefix(prefix)).filter(|slug| !slug.is_empty())?;
+    directory.named(slug).or_else(|| directory.named(&slug.replace('_', "-")))
+}
+
+/// What stands before a tenant's slug in the name of its schema or database; the longest first.
+const PLACES: [&str; 8] =
+    ["tenant_db_", "tenant_schema_", "tenant_", "tenant-", "customer_", "schema_", "org_", "db_"];
 
 /// A directory that knows nothing: uuids are taken at their word.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,89 +70,6 @@ pub fn resolve(directory: &dyn Directory, text: &str) -> Option<TenantId> {
     }
 }
 
-/// What an attribute is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Tenant,
-    Principal,
-    Route,
-    Path,
-    Query,
-    Method,
-    Status,
-    Object,
-    Job,
-    TransferFrom,
-    TransferTo,
-    Visibility,
-}
-
-/// The compiled mapping: a key's role, found in some ten nanoseconds.
-#[derive(Debug, Clone)]
-pub(crate) struct Roles {
-    /// Sorted by length and bytes.
-    by_key: Vec<(Vec<u8>, Role)>,
-    visibility: Vec<String>,
-    // One bit for what length, first and last byte of a mapped key come to: most other keys fail it.
-    sieve: [u64; 16],
-}
-
-impl Roles {
-    fn new(mapping: &Mapping) -> Self {
-        let mut by_key = Vec::new();
-        for (role, keys) in [
-            (Role::Principal, &mapping.principal),
-            (Role::Route, &mapping.route),
-            (Role::Path, &mapping.path),
-            (Role::Query, &mapping.query),
-            (Role::Method, &mapping.method),
-            (Role::Status, &mapping.status),
-            (Role::Object, &mapping.object),
-            (Role::Job, &mapping.job),
-            (Role::TransferFrom, &mapping.transfer_from),
-            (Role::TransferTo, &mapping.transfer_to),
-            (Role::Tenant, &mapping.tenant),
-        ] {
-            by_key.extend(keys.iter().map(|key| (key.clone().into_bytes(), role)));
-        }
-        // Stable, so that of a key with two roles the later one counts, and that is the tenant.
-        by_key.reverse();
-        by_key.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
-        by_key.dedup_by(|(b, _), (a, _)| a == b);
-        let mut sieve = [0; 16];
-        by_key.iter().for_each(|(key, _)| sieve[Self::bit(key) / 64] |= 1 << (Self::bit(key) % 64));
-        Roles { by_key, visibility: mapping.visibility.clone(), sieve }
-    }
-
-    #[inline]
-    fn bit(key: &[u8]) -> usize {
-        let [first, last] = [key.first(), key.last()].map(|b| usize::from(b.copied().unwrap_or(0)));
-        (key.len() * 37 + first * 11 + last * 101) % 1024
-    }
-
-    #[inline]
-    fn sifted(&self, key: &[u8]) -> bool {
-        let bit = Self::bit(key);
-        self.sieve[bit / 64] >> (bit % 64) & 1 == 1
-    }
-
-    /// The role of a key, if it has one.
-    #[inline]
-    pub(crate) fn of(&self, key: &[u8]) -> Option<Role> {
-        if self.sifted(key)
-            && let Ok(at) =
-                self.by_key.binary_search_by(|(k, _)| (k.len(), k.as_slice()).cmp(&(key.len(), key)))
-        {
-            return Some(self.by_key[at].1);
-        }
-        self.visibility.iter().any(|last| ends_with_part(key, last.as_bytes())).then_some(Role::Visibility)
-    }
-}
-
-fn ends_with_part(key: &[u8], last: &[u8]) -> bool {
-    key.strip_suffix(last).is_some_and(|rest| matches!(rest.last(), None | Some(b'.' | b'_')))
-}
-
 /// Everything compiled.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -145,6 +80,12 @@ pub struct Rules {
     services: HashSet<String>,
     jobs: HashSet<String>,
     public_routes: HashSet<String>,
+    tenant_settings: Vec<String>,
+    shared_caches: Vec<String>,
+    shared_channels: Vec<String>,
+    database_users: HashSet<String>,
+    approvals: Vec<Approval>,
+    pub(crate) schema: Arc<sql::Schema>,
     principals: HashMap<Fingerprint, Excuse>,
     senders: HashMap<TenantId, Excuse>,
 }
@@ -155,6 +96,7 @@ impl Rules {
     /// # Errors
     /// A tenant in `system_tenant` or `allow` is not a uuid; says where, not what.
     pub fn new(settings: &Settings, key: Key) -> Result<Self, String> {
+        settings.check_telling(key)?;
         let (mut principals, mut senders) = (HashMap::new(), HashMap::new());
         for (n, allowance) in settings.allow.iter().enumerate() {
             let excuse = excuse(allowance, n)?;
@@ -171,12 +113,18 @@ impl Rules {
         };
         Ok(Rules {
             key,
-            roles: Roles::new(&settings.mapping),
+            roles: Roles::new(&settings.mapping)?,
             system_tenant,
             deleted_grace: nanos(settings.deleted_grace),
             services: settings.multi_tenant_services.iter().cloned().collect(),
             jobs: settings.multi_tenant_jobs.iter().cloned().collect(),
             public_routes: settings.public_routes.iter().cloned().collect(),
+            tenant_settings: settings.tenant_settings.clone(),
+            shared_caches: settings.shared_caches.clone(),
+            shared_channels: settings.shared_channels.clone(),
+            database_users: settings.database_users.iter().cloned().collect(),
+            approvals: settings.approved_statements.clone(),
+            schema: Arc::new(settings.read_schema()?),
             principals,
             senders,
         })
@@ -197,6 +145,31 @@ impl Rules {
 
     pub(crate) fn public_route(&self, template: &str) -> bool {
         !self.public_routes.is_empty() && self.public_routes.contains(template)
+    }
+
+    /// Whether this setting of a session names its tenant.
+    pub(crate) fn is_tenant_setting(&self, name: &str) -> bool {
+        self.tenant_settings.iter().any(|setting| setting.eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) fn shared_cache(&self, key: &str) -> bool {
+        self.shared_caches.iter().any(|prefix| key.starts_with(prefix.as_str()))
+    }
+
+    pub(crate) fn shared_channel(&self, name: &str) -> bool {
+        self.shared_channels.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        })
+    }
+
+    pub(crate) fn approved_user(&self, user: &str) -> bool {
+        self.database_users.contains(user)
+    }
+
+    /// Whether somebody approved of this statement.
+    pub(crate) fn approved_statement(&self, statement: &sql::Statement) -> bool {
+        self.approvals.iter().any(|approval| approval.fits(statement))
     }
 
     pub(crate) fn principal(&self, who: Fingerprint) -> Option<&Excuse> {

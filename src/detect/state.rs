@@ -4,6 +4,8 @@ use std::{collections::HashMap, hash::Hash};
 
 use foldhash::fast::RandomState;
 
+use crate::limits;
+
 /// A map of two generations. New and used entries live in the young one; when it is half of the
 /// capacity, or old enough, the old one is forgotten and the young one takes its place. So an
 /// entry unused for `lifetime` to twice that is gone, there are never more than `capacity`
@@ -54,6 +56,11 @@ impl<K: Hash + Eq + Copy, V> Generations<K, V> {
         self.young.entry(key).or_insert_with(|| unreachable!("put just above"))
     }
 
+    /// All entries; the young ones first.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.young.iter().chain(&self.old)
+    }
+
     /// Lets time pass: `now` is in nanoseconds and never goes back.
     pub fn expire(&mut self, now: u64) {
         if self.began == 0 || now.saturating_sub(self.began) >= 2 * self.lifetime {
@@ -84,6 +91,27 @@ impl<K: Hash + Eq + Copy, V> Generations<K, V> {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, value);
+    }
+}
+
+impl<K: Hash + Eq + Copy, V> Generations<K, V>
+where
+    K: serde::Serialize + serde::de::DeserializeOwned,
+    V: serde::Serialize + serde::de::DeserializeOwned,
+{
+    /// What is kept over a restart: up to [`limits::SNAPSHOT_ENTRIES`] entries, the young ones first.
+    pub fn save(&self) -> serde_json::Value {
+        let entries: Vec<_> = self.iter().take(limits::SNAPSHOT_ENTRIES).collect();
+        serde_json::to_value(entries).unwrap_or_default()
+    }
+
+    /// Takes up what was kept, as far as it can be read.
+    pub fn load(&mut self, saved: &serde_json::Value) {
+        let Ok(entries) = serde::Deserialize::deserialize(saved) else { return };
+        let entries: Vec<(K, V)> = entries;
+        for (key, value) in entries.into_iter().take(limits::SNAPSHOT_ENTRIES) {
+            self.entry(key, || value);
+        }
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::batch::Signal;
+use crate::batch::{Signal, TenantId};
 
 use super::{
-    Detector,
-    finding::{Class, Severity},
+    Detector, DetectorName,
+    assemble::Placed,
+    fact::{Fact, Place},
+    finding::{Class, Confidence, Severity},
     findings::{Candidate, Findings},
     observation::Observation,
     rules::Rules,
-    settings::DetectorName,
 };
 
 /// Needs no memory of its own: claim and declaration are on one item.
@@ -24,6 +25,25 @@ impl TokenMismatch {
     pub fn new(rules: Arc<Rules>) -> Self {
         TokenMismatch { rules }
     }
+
+    fn differ(&self, o: &Observation, claimed: TenantId, sure: Confidence, out: &mut Findings) {
+        for declared in o.declared.iter() {
+            if declared == claimed
+                || o.excuses([claimed, declared])
+                || self.rules.sender_may(claimed, declared)
+            {
+                continue;
+            }
+            let (class, severity) = match (o.signal, sure) {
+                (Signal::Metrics, _) => (Class::MetricTenantMismatch, Severity::High),
+                (_, Confidence::Certain) => (Class::TokenTenantMismatch, Severity::High),
+                _ => (Class::TokenTenantMismatch, Severity::Medium),
+            };
+            out.raise(
+                Candidate::new(o.evidence(), class, severity, claimed, Some(declared)).confidence(sure),
+            );
+        }
+    }
 }
 
 impl Detector for TokenMismatch {
@@ -31,21 +51,26 @@ impl Detector for TokenMismatch {
         DetectorName::TokenTenantMismatch
     }
 
-    fn observe(&mut self, o: &Observation, out: &mut Findings) {
-        let Some(claimed) = o.claimed else { return };
+    fn observe(&mut self, Placed { o, .. }: &Placed, out: &mut Findings) {
         if o.multi_tenant {
             return;
         }
-        for declared in o.declared.iter() {
-            let excused = o.excuse.as_ref().is_some_and(|excuse| excuse.covers([claimed, declared]));
-            if declared == claimed || excused || self.rules.sender_may(claimed, declared) {
-                continue;
-            }
-            let class = match o.signal {
-                Signal::Metrics => Class::MetricTenantMismatch,
-                Signal::Logs | Signal::Traces => Class::TokenTenantMismatch,
-            };
-            out.raise(Candidate::new(o.evidence(), class, Severity::High, claimed, Some(declared)));
+        if let Some(claimed) = o.claimed {
+            return self.differ(o, claimed, Confidence::Certain, out);
+        }
+        // A claim that a service checked and recorded, held against what it says beside it.
+        let claim = o.facts.iter().find_map(|fact| match fact {
+            Fact::Tenant { tenant, place: Place::Claim } => Some(*tenant),
+            _ => None,
+        });
+        if let Some(claim) = claim {
+            return self.differ(o, claim, Confidence::High, out);
+        }
+        // One sender with two declarations: what stands on the resource against the item's own.
+        if let (Some(own), Some(around)) = (o.own, o.declared.iter().last())
+            && own != around
+        {
+            self.differ(o, around, Confidence::Medium, out);
         }
     }
 }

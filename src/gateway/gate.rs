@@ -84,7 +84,11 @@ impl Reload {
             if before.hash != hash {
                 metrics::gauge!("portcullis_config_info", "hash" => before.hash.clone()).set(0.0);
             }
-            tell_catalogue(&self.shared.policy.load());
+            let policy = self.shared.policy.load();
+            tell_catalogue(&policy);
+            if let Some(engine) = &*self.shared.engine.load() {
+                engine.follow(&policy.config.detect);
+            }
             self.tend();
             end_series(&self.shared);
             hash
@@ -200,7 +204,9 @@ impl Gate {
         }
         let mut detect = config.detect.clone();
         detect.findings.file = config.findings_file();
-        let engine = Engine::start(&detect, &rules, &hooks(&shared)).map_err(|error| error.to_string())?;
+        let snapshot = Some(config.buffer.directory.join("detect.snapshot"));
+        let hooks = Hooks { snapshot, ..hooks(&shared) };
+        let engine = Engine::start(&detect, &rules, &hooks).map_err(|error| error.to_string())?;
         shared.engine.store(Some(Arc::new(engine)));
 
         shared.moves.go_on().await;

@@ -59,6 +59,7 @@ pub struct Scratch {
     edits: Edits,
     transform: transform::Scratch,
     pub(super) scrub: scrub::Scratch,
+    extractor: detect::Extractor,
     observations: Vec<Observation>,
 }
 
@@ -121,7 +122,7 @@ pub fn run(
     admission: &Admission,
     scratch: &mut Scratch,
     request: Request<'_>,
-    observe: impl FnOnce(Vec<Observation>),
+    mut observe: impl FnMut(Vec<Observation>),
 ) -> Result<Looked, Refusal> {
     let signal = request.signal;
     let (bytes, bad_lines) = decode(&request)?;
@@ -137,7 +138,7 @@ pub fn run(
             return Ok(Looked::Waits(waiter));
         }
     }
-    observed(policy, scratch, &request, &bytes, observe);
+    observed(policy, scratch, &request, &bytes, &mut observe);
     let parts = wire::split(signal, &bytes, &sharing).map_err(bad)?;
     let mut slots = Vec::new();
     // A tenant may have several parts; it counts as one request of it.
@@ -207,6 +208,9 @@ pub fn run(
             done.cuts.push((tenant, cuts));
         }
         done.unknown_fields += tally.unknown_fields;
+        if goes_on && !tally.personal.is_empty() {
+            observe(detect::personal_facts(&mut tally.personal, signal, tenant, request.now));
+        }
         if tally.content.sentences > 0 {
             done.content.push((tenant, std::mem::take(&mut tally.content)));
         }
@@ -355,10 +359,11 @@ fn observed(
         fallback: request.headers.iter().find_map(|(_, value)| named(value)),
         baggage: request.baggage.and_then(|text| baggage::tenant(text, &policy.aliases, &policy.catalogue)),
         directory: &policy.catalogue,
+        mentions: policy.mentions.as_deref(),
     };
     let out = &mut scratch.observations;
     out.clear();
-    detect::observe_batch(request.signal, bytes, &policy.rules, context, out);
+    detect::observe_batch(request.signal, bytes, &policy.rules, context, &mut scratch.extractor, out);
     if !out.is_empty() {
         observe(std::mem::take(out));
     }

@@ -41,6 +41,7 @@ pub use shared::{SharedLimits, Sharing};
 pub use stamp::stamp;
 pub(crate) use token::bearer;
 pub use token::{Claims, Issuers, TokenError, Verifier, new_api_key};
+pub(crate) use yaml::from_yaml;
 
 /// A time in nanoseconds since 1970 as RFC 3339 has it, in UTC and whole seconds.
 pub fn rfc3339_text(nanos: u64) -> String {

@@ -218,3 +218,12 @@ impl<'de> de::MapAccess<'de> for Entries<'_, '_> {
         value.map_err(|error| error.or_at(self.reader.place))
     }
 }
+
+/// Reads a whole text as one value.
+///
+/// # Errors
+/// What is wrong, with its line and column.
+pub(crate) fn from_yaml<T: de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Reader::new(text).and_then(|mut reader| reader.value()).map_err(|error| error.to_string())
+}

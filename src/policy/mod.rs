@@ -42,6 +42,8 @@ pub struct Policy {
     pub master: Arc<MasterKey>,
     /// What observations are made of.
     pub rules: Arc<detect::Rules>,
+    /// Names and canaries of all tenants; none where nobody looks for them.
+    pub mentions: Option<Arc<detect::mentions::Mentions>>,
     /// Where data goes.
     pub router: Router,
 }
@@ -77,7 +79,7 @@ impl Policy {
         let scrubber = Scrubber::new(&config.scrub).map_err(|error| mistakes.push(error.to_string()));
         let salted = scrubber.as_ref().is_ok_and(Scrubber::makes_pseudonyms);
         let master = key::master(&config, salted).map_err(|error| mistakes.push(error));
-        let key = before.map_or_else(detect::Key::random, |policy| policy.rules.key());
+        let key = before.map_or_else(|| key::fingerprints(&config), |policy| policy.rules.key());
         let rules = detect::Rules::new(&config.detect, key).map_err(|error| mistakes.push(error));
         let router = Router::new(&config.destinations(), &config.routes, &catalogue)
             .map_err(|error| mistakes.push(error));
@@ -90,6 +92,11 @@ impl Policy {
         else {
             return Err(mistakes);
         };
+        // Seconds for very many tenants; nobody waits for it, the policy before is in force until then.
+        let wanted =
+            config.detect.detectors.contains(&detect::DetectorName::Mentions) && !catalogue.is_empty();
+        let platform = config.detect.platform_domains.iter().map(String::as_str);
+        let mentions = wanted.then(|| Arc::new(detect::mentions::Mentions::of(&catalogue, platform)));
         Ok(Policy {
             epoch: before.map_or(1, |policy| policy.epoch.wrapping_add(1)),
             hash,
@@ -102,6 +109,7 @@ impl Policy {
             scrubber: Arc::new(scrubber),
             master: Arc::new(master),
             rules: Arc::new(rules),
+            mentions,
             router,
             config,
         })

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     Action, Engine, FreeText, MasterKey, Scratch, Scrubber, Tally, Telling, Tenant,
     content::Watch,
+    fields::{Fields, NO_ITEM},
     scan::{Find, Source},
 };
 use crate::{
@@ -24,6 +25,9 @@ pub(super) struct Origin {
     number: bool,
     /// It is a sentence in a field that people write in, and goes.
     prose: bool,
+    /// The item that it stands in, by its number, and its field; [`NO_ITEM`] for none.
+    item: u32,
+    field: u64,
 }
 
 /// An attribute that is open.
@@ -46,6 +50,8 @@ pub(super) struct Workspace {
     known: Known,
     /// Looks for what people wrote.
     pub(super) watch: Watch,
+    /// Counts which fields are clean.
+    fields: Fields,
     /// The next text is the service's name.
     names_service: bool,
     /// The texts in which something is replaced.
@@ -167,6 +173,8 @@ impl Gather<'_> {
             return;
         }
         let prose = self.watches && !number && !is_key && by_key.is_none() && self.is_prose(text, leaf);
+        let item = if is_key { NO_ITEM } else { self.work.fields.at() };
+        let field = if item == NO_ITEM { 0 } else { self.work.fields.text(key) };
         self.scratch.push(text, if is_key { b"" } else { key.as_bytes() });
         self.work.origins.push(Origin {
             leaf: Leaf { key: None, ..*leaf },
@@ -174,6 +182,8 @@ impl Gather<'_> {
             attribute,
             number,
             prose,
+            item,
+            field,
         });
     }
 }
@@ -186,11 +196,11 @@ impl Gather<'_> {
             return false;
         }
         let Ok(text) = std::str::from_utf8(text) else { return false };
-        if std::mem::take(&mut self.work.names_service) {
-            self.work.watch.service(text);
-            return false;
+        let content = self.work.watch.look(leaf.key.unwrap_or("body"), text);
+        if let Some(order) = self.work.watch.sentence {
+            self.work.fields.sentence(self.scratch.texts.len(), order);
         }
-        self.work.watch.look(leaf.key.unwrap_or("body"), text) && self.engine.free_text == FreeText::Redact
+        content && self.engine.free_text == FreeText::Redact
     }
 }
 
@@ -207,14 +217,17 @@ fn is_tenant(key: &str, text: &[u8]) -> bool {
 
 impl Visitor for Gather<'_> {
     fn enter(&mut self, message: Msg, _at: &Leaf<'_>) -> Flow {
-        if self.watches && message.is_group() {
+        if message.is_item() {
+            self.work.fields.item();
+        } else if message.is_group() {
+            self.work.fields.group();
             self.work.watch.service("");
         }
         Flow::Walk
     }
 
     fn attribute(&mut self, key: &str, at: &Leaf<'_>) -> Flow {
-        self.work.names_service = self.watches && at.message == Msg::Resource && key == "service.name";
+        self.work.names_service = at.message == Msg::Resource && key == "service.name";
         let outer = self.attribute(at.tag);
         let again = outer.filter(|span| span.tag == at.tag);
         let Verdict { telling: own, ignored, .. } = self.work.known.verdict(self.engine, key);
@@ -241,6 +254,10 @@ impl Visitor for Gather<'_> {
     }
 
     fn string(&mut self, text: &str, at: &Leaf<'_>) {
+        if at.message == Msg::AnyValue && std::mem::take(&mut self.work.names_service) {
+            self.work.watch.service(text);
+            self.work.fields.service(text);
+        }
         self.text(text.as_bytes(), at, false);
     }
 
@@ -250,7 +267,7 @@ impl Visitor for Gather<'_> {
         }
         // An id is 16 or 8 bytes of any kind; text in its place is none, or was meant to be read.
         match bytes.len() {
-            16 | 8 if bytes.iter().any(|b| !b.is_ascii_graphic()) => {}
+            16 | 8 if bytes.iter().any(|b| !b.is_ascii_graphic()) => self.work.fields.id(bytes, at),
             16 | 8 => self.text(bytes, at, false),
             0 => {}
             _ => self.work.edits.delete(at),
@@ -296,6 +313,52 @@ impl Scrubber {
         Ok(Batch::clean(signal, tenant, items, result?))
     }
 
+    /// Looks for what stands in a batch, for the tally alone: nothing is replaced, so nothing can leave by this way.
+    ///
+    /// # Errors
+    /// The bytes are not a valid request.
+    pub fn look_batch(
+        &self,
+        scratch: &mut Scratch,
+        signal: Signal,
+        bytes: &[u8],
+        tally: &mut Tally,
+    ) -> Result<(), WireError> {
+        let mut work = std::mem::take(&mut scratch.workspace);
+        let result = self.find(scratch, &mut work, signal, bytes, tally);
+        scratch.workspace = work;
+        result
+    }
+
+    /// Gathers the texts of a batch and finds what is in them.
+    fn find(
+        &self,
+        scratch: &mut Scratch,
+        work: &mut Workspace,
+        signal: Signal,
+        bytes: &[u8],
+        tally: &mut Tally,
+    ) -> Result<(), WireError> {
+        scratch.clear();
+        work.origins.clear();
+        work.open.clear();
+        work.edits.clear();
+        work.known.keep_for(&self.engine);
+        let watches = signal != Signal::Metrics && self.engine.free_text != FreeText::Off;
+        work.watch.begin();
+        work.fields.begin();
+        wire::walk(signal, bytes, &mut Gather { engine: &self.engine, watches, scratch, work, tally })?;
+        self.seen(work, tally);
+        self.engine.scan(scratch);
+        work.known.learn(scratch, &work.origins);
+        self.engine.tell(scratch, &work.origins);
+        self.engine.count(scratch, tally);
+        let (origins, known) = (&work.origins, &work.known);
+        let origin = |text: u32| origins.get(text as usize).map(|origin| (origin.item, origin.field));
+        self.engine.personal(scratch, &mut work.fields, tally, origin, |key| known.is_clean(key));
+        Ok(())
+    }
+
     fn scrub_bytes(
         &self,
         scratch: &mut Scratch,
@@ -305,19 +368,7 @@ impl Scrubber {
         tenant: Tenant<'_>,
         tally: &mut Tally,
     ) -> Result<bytes::Bytes, WireError> {
-        scratch.clear();
-        work.origins.clear();
-        work.open.clear();
-        work.edits.clear();
-        work.known.keep_for(&self.engine);
-        let watches = signal != Signal::Metrics && self.engine.free_text != FreeText::Off;
-        work.watch.begin();
-        wire::walk(signal, bytes, &mut Gather { engine: &self.engine, watches, scratch, work, tally })?;
-        self.seen(work, tally);
-        self.engine.scan(scratch);
-        work.known.learn(scratch, &work.origins);
-        self.engine.tell(scratch, &work.origins);
-        self.engine.count(scratch, tally);
+        self.find(scratch, work, signal, bytes, tally)?;
         let mut replaced = scratch.nested.take().unwrap_or_default();
         replaced.clear();
         work.replaced.clear();

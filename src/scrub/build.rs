@@ -71,6 +71,7 @@ impl Scrubber {
             quiet: false,
             free_text: settings.free_text,
             content: 0,
+            personal: Vec::new(),
             ignored: settings.ignore_keys.iter().map(|k| k.to_ascii_lowercase()).collect(),
         };
         let mut ids = HashSet::new();
@@ -174,5 +175,6 @@ impl Engine {
             self.names.add(name, *rule);
         }
         self.kinds.iter().for_each(|kind| self.names.add_kind(kind));
+        self.personal = self.kinds.iter().map(|kind| super::fields::is_personal(kind)).collect();
     }
 }

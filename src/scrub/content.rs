@@ -84,6 +84,8 @@ pub(super) struct Watch {
     /// The service that is being read.
     service: String,
     pub seen: ContentSeen,
+    /// The text that was looked at last, if it was a sentence: the order of its small words.
+    pub sentence: Option<u64>,
 }
 
 /// What one worker knows of one field.
@@ -169,6 +171,7 @@ impl Watch {
 
     /// Looks at a text of a field: whether it is a sentence, and in a field that people write in.
     pub fn look(&mut self, key: &str, text: &str) -> bool {
+        self.sentence = None;
         if !prose::may_be(text) {
             return false;
         }
@@ -185,6 +188,7 @@ impl Watch {
             Prose::No => None,
             Prose::Yes(order) => Some(order),
         };
+        self.sentence = sentence;
         if !field.content && field.add(sentence) {
             field.content = true;
             if self.shared.as_ref().is_none_or(|shared| shared.add(id)) {

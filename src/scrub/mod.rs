@@ -25,12 +25,13 @@ mod classes;
 mod content;
 mod coverage;
 mod explain;
+mod fields;
 mod groups;
 mod inventory;
 mod keys;
 pub mod lint;
 mod literals;
-mod opaque;
+pub(crate) mod opaque;
 mod oracle;
 pub mod pack;
 mod places;
@@ -50,7 +51,7 @@ mod tests;
 mod tests_batch;
 #[cfg(test)]
 mod tests_policy;
-mod unfold;
+pub(crate) mod unfold;
 mod validate;
 mod verify;
 
@@ -59,6 +60,7 @@ use std::{borrow::Cow, cell::RefCell, collections::HashSet, ops::Range};
 pub use classes::Shape;
 pub use content::{ContentField, ContentFields, ContentSeen};
 pub use explain::{Explanation, Finding, NearMiss};
+pub use fields::FieldSeen;
 pub use inventory::{Field, Inventory, Proposal};
 pub use pack::{Pack, PackError, Severity};
 pub use prose::{Habit, is_prose};
@@ -106,6 +108,8 @@ pub(crate) struct Engine {
     free_text: FreeText,
     /// The type of user content.
     content: u16,
+    /// Whether a value of this type is a person's, by the type's number.
+    personal: Vec<bool>,
 }
 
 /// Finds and replaces personal data and secrets. Compiled once; `Send + Sync`; share it in an `Arc`.

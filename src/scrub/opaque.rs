@@ -1,16 +1,16 @@
 //! Text in base64 or hexadecimal: what was encoded is looked into as if it stood there plainly.
 
 /// Runs of letters and digits shorter than this are words.
-pub(super) const RUN: usize = 12;
+pub(crate) const RUN: usize = 12;
 
 /// Whether this is a letter, a digit or a mark of base64 in either alphabet.
-pub(super) fn is_part(byte: u8) -> bool {
+pub(crate) fn is_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
 /// Whether what begins so could be text in base64: a glance at its first [`RUN`] letters.
 #[inline]
-pub(super) fn like_base64(token: &[u8]) -> bool {
+pub(crate) fn like_base64(token: &[u8]) -> bool {
     let Some(head) = token.first_chunk::<RUN>() else { return false };
     let mut text = [0; RUN / 4 * 3];
     for (group, bytes) in head.as_chunks::<4>().0.iter().zip(text.as_chunks_mut::<3>().0) {
@@ -23,7 +23,7 @@ pub(super) fn like_base64(token: &[u8]) -> bool {
 
 /// Whether what begins so could be text in hexadecimal: a glance at its first [`RUN`] digits.
 #[inline]
-pub(super) fn like_hex(run: &[u8]) -> bool {
+pub(crate) fn like_hex(run: &[u8]) -> bool {
     let digits = &run[prefix(run)..];
     let Some(head) = digits.first_chunk::<RUN>() else {
         return digits.chunks_exact(2).all(|pair| byte_of_hex(pair).is_some_and(readable));
@@ -39,7 +39,7 @@ pub(super) fn like_hex(run: &[u8]) -> bool {
 
 /// A glance before [`like_hex`], which says no wherever this does: at the first three bytes.
 #[inline]
-pub(super) fn may_be_hex(run: &[u8]) -> bool {
+pub(crate) fn may_be_hex(run: &[u8]) -> bool {
     let Some(head) = run[prefix(run)..].first_chunk::<6>() else { return true };
     let nibble = |i: usize| NIBBLE[usize::from(head[i])];
     let byte = |i: usize| ((nibble(i) | nibble(i + 1)) < 16) & readable(nibble(i) << 4 | nibble(i + 1));
@@ -48,7 +48,7 @@ pub(super) fn may_be_hex(run: &[u8]) -> bool {
 
 /// Adds to `out` what a run of hexadecimal digits means, if people could read it; tells how much of the run
 /// stands before the digits.
-pub(super) fn hex(run: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+pub(crate) fn hex(run: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let skipped = prefix(run);
     let digits = &run[skipped..];
     if digits.len() < RUN || digits.len() % 2 == 1 {
@@ -70,7 +70,7 @@ fn prefix(run: &[u8]) -> usize {
 }
 
 /// What a hexadecimal digit stands for; 16 and more for others.
-static NIBBLE: [u8; 256] = {
+pub(crate) static NIBBLE: [u8; 256] = {
     let mut nibble = [0xF0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -94,7 +94,7 @@ fn readable(byte: u8) -> bool {
 }
 
 /// Adds to `out` what a token of base64, unpadded, means; false at the first group that nobody could read.
-pub(super) fn base64(token: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn base64(token: &[u8], out: &mut Vec<u8>) -> bool {
     let mark = out.len();
     if token.len() < RUN || token.len() % 4 == 1 {
         return false;
@@ -109,7 +109,7 @@ pub(super) fn base64(token: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// What a letter of either alphabet stands for. A table: branches can't foresee random letters.
-static SIX: [u8; 256] = {
+pub(crate) static SIX: [u8; 256] = {
     let mut six = [63; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -128,7 +128,7 @@ static SIX: [u8; 256] = {
 /// A glance before [`like_base64`], which says no wherever this does: the first eight letters, as six bytes in one
 /// number. Without branches, as words look no different from random letters.
 #[inline]
-pub(super) fn may_be_base64(token: &[u8]) -> bool {
+pub(crate) fn may_be_base64(token: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080 << 16;
     let Some(head) = token.first_chunk::<8>() else { return true };
     let x = head.iter().fold(0, |x, byte| x << 6 | u64::from(SIX[usize::from(*byte)])) << 16;

@@ -49,6 +49,17 @@ impl MasterKey {
         MasterKey { salts: Some(salts), ..self }
     }
 
+    /// A keyed sum (HMAC-SHA-256) of a value for a purpose: without the key it says nothing of the value.
+    pub fn sum(&self, purpose: &str, value: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.key));
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(value);
+        let mut sum = [0; 32];
+        sum.copy_from_slice(context.sign().as_ref());
+        sum
+    }
+
     fn tenant(&self, tenant: TenantId) -> std::io::Result<TenantKey> {
         let salt = self.salts.as_ref().map(|salts| salts.salt(tenant)).transpose()?;
         let with = hkdf::Salt::new(hkdf::HKDF_SHA256, salt.as_ref().map_or(NO_SALT, |(salt, _)| salt));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, ContentSeen, Scrubber};
+use super::{Action, ContentSeen, FieldSeen, Scrubber};
 
 /// How many values of each type met which action.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct Tally {
     pub unknown_fields: u64,
     /// What people wrote where no rule expects it.
     pub content: ContentSeen,
+    /// Fields in which something personal was found.
+    pub personal: Vec<FieldSeen>,
     /// Pseudonyms that became redactions because the tenant's key could not be had.
     pub without_key: u64,
     /// Why, for the last of them.

@@ -50,7 +50,7 @@ const ESCAPE: u8 = 0x1B;
 
 /// Whether something encoded may start with these bytes.
 #[inline]
-pub(super) fn may_start(bytes: &[u8]) -> bool {
+pub(crate) fn may_start(bytes: &[u8]) -> bool {
     match bytes {
         [b'%', a, b, ..] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit(),
         [b'&', b'#' | b'q' | b'a' | b'l' | b'g', ..] => true,
@@ -122,7 +122,7 @@ impl Unfolded {
 }
 
 /// What the encoded thing at the start of `rest` means (`None`: nothing visible) and how long it is.
-fn step(rest: &[u8]) -> Option<(Option<char>, usize)> {
+pub(crate) fn step(rest: &[u8]) -> Option<(Option<char>, usize)> {
     match rest[0] {
         b'%' => {
             let byte = hex(rest.get(1..3)?)?;

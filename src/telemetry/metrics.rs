@@ -105,11 +105,36 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("portcullis_unknown_fields_total", Unit::Count, "Protobuf fields that no schema names, dropped."),
     counter("portcullis_findings_total", Unit::Count, "Leak findings raised, by class and severity."),
+    gauge("portcullis_findings_open", Unit::Count, "Findings that go on, by class and severity."),
+    counter(
+        "portcullis_findings_suppressed_total",
+        Unit::Count,
+        "Findings that a suppression held back, by class.",
+    ),
+    gauge("portcullis_suppressions", Unit::Count, "Suppressions, by state: active, expired, unused."),
+    counter("portcullis_suppressions_expired_total", Unit::Count, "Suppressions that came to their end."),
+    counter("portcullis_webhook_sent_total", Unit::Count, "Findings that the webhook took."),
+    counter(
+        "portcullis_webhook_failed_total",
+        Unit::Count,
+        "Attempts of the webhook that failed, by reason.",
+    ),
+    counter(
+        "portcullis_webhook_dropped_total",
+        Unit::Count,
+        "Findings that the webhook did not take and that are not sent again, by reason.",
+    ),
+    gauge("portcullis_webhook_queue", Unit::Count, "Findings that wait for the webhook."),
     gauge("portcullis_detector_state_entries", Unit::Count, "Entries in a detector's state."),
     counter(
         "portcullis_detector_evicted_total",
         Unit::Count,
         "Entries that a detector forgot to stay in its bound.",
+    ),
+    counter(
+        "portcullis_detector_cold_total",
+        Unit::Count,
+        "Judgements that a detector withheld, since too little is known of what is usual.",
     ),
     counter(
         "portcullis_detector_blind_seconds_total",

@@ -466,6 +466,13 @@ impl<'a> Item<'a> {
         self.message().last(5).map_or(AnyValue::Empty, |field| AnyValue::read(field.message()))
     }
 
+    /// The attributes of a span's events, one list an event.
+    pub fn events(&self) -> impl Iterator<Item = Attributes<'a>> + use<'a> {
+        let span = (self.message == Msg::Span).then(|| self.message());
+        let events = span.into_iter().flat_map(|span| span.all(11));
+        events.map(|event| attributes(event.message(), Some(3)))
+    }
+
     /// A span's kind: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
     pub fn span_kind(&self) -> u64 {
         if self.message == Msg::Span { self.message().last(6).map_or(0, |f| f.number()) } else { 0 }

@@ -1,7 +1,8 @@
 """A real Prometheus scrapes the gate, a real Alertmanager gets its alerts.
 
 Guarantee: every dashboard panel's query is answered with data (but for the panels listed here, whose cause does not occur),
-the tenants' own metrics are there with tenant_id on every series and no personal data, and the leak alert reaches a pager.
+the tenants' own metrics are there with tenant_id on every series and no personal data, and the leak alert reaches a pager,
+and the gate's own webhook brings its findings to Alertmanager.
 """
 
 import json
@@ -22,7 +23,7 @@ from receiver import Receiver
 # Panels that may be empty: nothing in the bed makes a disk fail, a checksum break, a detector go blind or fill up.
 MAY_BE_EMPTY = {
     "Detectors blind", "Blind share", "Evicted", "Failures", "Corrupt records",
-    "Critical", "Medium and low",
+    "Critical", "Medium and low", "Suppressed", "Webhook: failures",
 }
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
@@ -200,6 +201,26 @@ def alerts(prometheus, alertmanager, pager):
     check("Prometheus evaluates every rule", not sick, sick)
 
 
+def findings(alertmanager, gate):
+    """The gate's webhook, with a real Alertmanager at its end."""
+
+    def there(kind):
+        _, body = lib.http(f"http://127.0.0.1:{alertmanager}/api/v2/alerts?filter=alertname%3DPortcullisFinding")
+        return [a for a in json.loads(body or b"[]") if a["labels"].get("class") == kind]
+
+    for kind in ("token_tenant_mismatch", "trace_tenant_crossing"):
+        got = lib.wait_for(f"Alertmanager has the finding {kind}", lambda: there(kind), 30)
+        if got:
+            one = got[0]
+            labels, notes = one["labels"], one["annotations"]
+            check(f"the finding {kind} is at Alertmanager, active, with class, severity and tenant", one["status"]["state"] == "active" and labels["severity"] == "high" and labels["tenant_id"] in lib.TENANTS.values(), one)
+            check(f"the finding {kind} says what to do and where it was seen", notes["runbook_url"] == "docs/runbook.md#leak-certain" and notes["summary"].startswith(kind) and notes["description"], notes)
+            check(f"the finding {kind} goes on until it is told otherwise", one["endsAt"] > one["updatedAt"], one)
+            ids = {f["id"] for f in gate.findings() if f["class"] == kind}
+            check(f"the finding {kind} has the id that it has in the findings file", labels["finding_id"] in ids, (labels, ids))
+    check("the webhook dropped nothing", gate.metric("portcullis_webhook_dropped_total") == 0 and gate.metric("portcullis_webhook_sent_total") > 0)
+
+
 def deleted(gate, prometheus, catalogue):
     """A tenant is deleted: its series end, for Prometheus, at once, not after the five minutes of one that is silent."""
     gone, stays = lib.TENANTS["initech"], lib.TENANTS["globex"]
@@ -223,9 +244,12 @@ def main():
     catalogue.write_text((lib.HERE / "tenants.yaml").read_text())
     if not gate.stand_in:
         gate.config.write_text(gate.config.read_text().replace(str(lib.HERE / "tenants.yaml"), str(catalogue)))
-    gate.start()
     pager = Pager()
     alertmanager = start_alertmanager(pager)
+    if not gate.stand_in:
+        webhook = f'webhook: {{ url: "http://127.0.0.1:{alertmanager}", secret: bed }}'
+        gate.config.write_text(gate.config.read_text().replace("  settle: 1s\n", f"  settle: 1s\n  {webhook}\n"))
+    gate.start()
     prometheus = start_prometheus(gate, alertmanager)
     given = lib.cases(5)
     # Several rounds, so that counters rise between scrapes.
@@ -242,6 +266,7 @@ def main():
     tenants_metrics(gate, prometheus)
     dashboards(prometheus)
     alerts(prometheus, alertmanager, pager)
+    findings(alertmanager, gate)
     deleted(gate, prometheus, catalogue)
     gate.stop()
     lib.wait_for("Prometheus sees that the gate is down", lambda: (query(prometheus, 'up{job="portcullis"}')[0] or [{"value": [0, ""]}])[0]["value"][1] == "0", 10)

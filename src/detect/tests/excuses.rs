@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::detect::{Allowance, observation::Excuse, observation::Transfer};
+use crate::detect::{Allowance, fact::Event, observation::Excuse};
 
 fn quiet(settings: &Settings, observations: impl IntoIterator<Item = Observation>) {
     let found = told(settings, observations);
@@ -82,15 +82,14 @@ fn shared_and_transferred_objects_are_nobodys_leak() {
     quiet(&Settings::default(), [public, request(2, 2, 9, 200), request(3, 3, 9, 403)]);
 
     let mut handover = Observation::new(START, Signal::Logs);
-    handover.objects.add(id(9));
-    handover.transfer = Some(Transfer { from: Some(tenant(1)), to: tenant(2) });
+    let change = |from| Fact::Event(Event::Transferred { from, to: tenant(2) });
+    handover.facts = vec![object(9), change(Some(tenant(1)))];
     let after = [request(1, 1, 9, 200), handover, request(2, 2, 9, 200), later(request(3, 1, 9, 404), 90)];
     quiet(&Settings::default(), after);
 
     // The news of a handover comes after the first access, within the moment that candidates wait.
     let mut handover = Observation::new(START, Signal::Logs);
-    handover.objects.add(id(9));
-    handover.transfer = Some(Transfer { from: None, to: tenant(2) });
+    handover.facts = vec![object(9), change(None)];
     let news = later(handover, 3);
     quiet(&Settings::default(), [request(1, 1, 9, 200), request(2, 2, 9, 200), news, request(3, 1, 9, 403)]);
 

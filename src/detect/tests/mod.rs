@@ -16,8 +16,9 @@ use crate::batch::{Signal, TenantId};
 
 use super::{
     Finding, Key, Observation, Rules, Settings, Shard,
+    fact::{Access, Fact},
     fingerprint::{Domain, Fingerprint},
-    observation::{Method, SpanKind, TenantState},
+    observation::{Method, Route, SpanKind, TenantState},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -35,8 +36,12 @@ fn id(n: u64) -> Fingerprint {
     key().of(Domain::Object, &n.to_le_bytes())
 }
 
-fn route(n: u64) -> Fingerprint {
-    key().of(Domain::Route, &n.to_le_bytes())
+fn route(n: u64) -> Route {
+    Route { id: key().of(Domain::Route, &n.to_le_bytes()), shown: Arc::from("/things/:id") }
+}
+
+fn object(n: u64) -> Fact {
+    Fact::Object { id: id(n), access: Access::Asked }
 }
 
 fn shard(settings: &Settings) -> Shard {
@@ -46,13 +51,14 @@ fn shard(settings: &Settings) -> Shard {
 /// Shows all, lets everything settle, and gives what was told.
 fn told(settings: &Settings, observations: impl IntoIterator<Item = Observation>) -> Vec<Finding> {
     let mut shard = shard(settings);
+    shard.findings().opens_only();
     let (mut found, mut now) = (Vec::new(), START);
     for o in observations {
         now = now.max(o.at);
         found.extend(shard.advance(now));
-        shard.observe(&o);
+        shard.observe(o);
     }
-    for _ in 0..4 {
+    for _ in 0..12 {
         now += 5 * SECOND;
         found.extend(shard.advance(now));
     }
@@ -76,8 +82,8 @@ fn span(trace: u8, span: u8, parent: u8, kind: SpanKind, owner: Option<u128>) ->
 fn request(trace: u8, owner: u128, object: u64, status: u16) -> Observation {
     let mut o = span(trace, 1, 0, SpanKind::Server, Some(owner));
     (o.route, o.status) = (Some(route(1)), status);
-    o.objects.add(id(object));
-    o.principals.add(key().of(Domain::Principal, &owner.to_le_bytes()));
+    o.facts.push(self::object(object));
+    o.facts.push(Fact::Principal(key().of(Domain::Principal, &owner.to_le_bytes())));
     o.method = Method::Read;
     o
 }

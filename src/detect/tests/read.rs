@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::detect::{Context, Directory, NoDirectory, observe_batch, record};
+use crate::detect::{Context, Directory, Extractor, NoDirectory, observe_batch, record};
 
 fn pair(key: &str, value: &str) -> KeyValue {
     let value = match value.parse::<i64>() {
@@ -64,14 +64,29 @@ fn server(list: &[(&str, &str)]) -> Span {
 }
 
 fn context(claim: Option<u128>, directory: &dyn Directory) -> Context<'_> {
-    Context { at: START, claimed: claim.map(tenant), fallback: None, baggage: None, directory }
+    Context {
+        at: START,
+        claimed: claim.map(tenant),
+        fallback: None,
+        baggage: None,
+        directory,
+        mentions: None,
+    }
 }
 
 fn seen_by(settings: &Settings, signal: Signal, bytes: &[u8], claim: Option<u128>) -> Vec<Observation> {
     let rules = Rules::new(settings, key()).unwrap();
     let mut out = Vec::new();
-    observe_batch(signal, bytes, &rules, context(claim, &NoDirectory), &mut out);
+    observe_batch(signal, bytes, &rules, context(claim, &NoDirectory), &mut Extractor::default(), &mut out);
     out
+}
+
+fn asked(o: &Observation) -> Vec<Fingerprint> {
+    let ids = o.facts.iter().filter_map(|fact| match fact {
+        Fact::Object { id, access: Access::Asked } => Some(*id),
+        _ => None,
+    });
+    ids.collect()
 }
 
 fn seen(signal: Signal, bytes: &[u8], claim: Option<u128>) -> Vec<Observation> {
@@ -97,11 +112,13 @@ fn a_server_span_is_read_whole() {
     assert_eq!((o.trace, o.span, o.parent, o.kind), ([1; 16], [2; 8], [4; 8], SpanKind::Server));
     assert_eq!((o.time, o.status, o.method), (START + 5, 204, Method::Write));
     assert_eq!((o.tenant, &*o.service), (Some(tenant(1)), "web-api"));
-    assert_eq!(o.principals.first(), Some(key().of(Domain::Principal, b"someone")));
+    assert_eq!(o.principals().next(), Some(key().of(Domain::Principal, b"someone")));
     // The uuid counts, the small number never does.
     let uuid = key().of(Domain::Object, uuid::Uuid::from_u128(9).as_bytes());
-    assert_eq!(o.objects.iter().collect::<Vec<_>>(), [uuid]);
-    assert_eq!(o.route, Some(key().of(Domain::Route, b"/v1/things/:id/parts/{part}")));
+    assert_eq!(asked(o), [uuid]);
+    let route = o.route.as_ref().unwrap();
+    assert_eq!(route.id, key().of(Domain::Route, b"/v1/things/:id/parts/{part}"));
+    assert_eq!(&*route.shown, "/v1/things/:id/parts/{part}");
 }
 
 /// Scenario: small numbers, words and short codes where ids stand; uuids without a route, in a
@@ -110,7 +127,7 @@ fn a_server_span_is_read_whole() {
 fn only_ids_that_tell_tenants_apart_are_objects() {
     let object = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
     let count =
-        |list: &[(&str, &str)]| seen(Signal::Traces, &spans(&[], server(list)), None)[0].objects.len();
+        |list: &[(&str, &str)]| asked(&seen(Signal::Traces, &spans(&[], server(list)), None)[0]).len();
     for id in ["7", "123456789", "summary", "a-fairly-long-article-slug", "2026-03-05", "abc123"] {
         let path = format!("/v1/things/{id}");
         assert_eq!(count(&[("http.route", "/v1/things/:id"), ("url.path", &path)]), 0, "{id}");
@@ -155,7 +172,14 @@ fn plain_records_are_passed_over() {
     let rules = Rules::new(&Settings::default(), key()).unwrap();
     let mut out = Vec::new();
     let bytes = logs(&[("tenant.slug", "ACME")], &[], plain());
-    observe_batch(Signal::Logs, &bytes, &rules, context(None, &Suspended), &mut out);
+    observe_batch(
+        Signal::Logs,
+        &bytes,
+        &rules,
+        context(None, &Suspended),
+        &mut Extractor::default(),
+        &mut out,
+    );
     assert_eq!(out.len(), 2);
     assert!(out.iter().all(|o| o.tenant == Some(tenant(1)) && o.state == TenantState::Suspended));
 }
@@ -181,7 +205,7 @@ fn data_points_declare_tenants_in_every_form() {
 /// it in the finding's line or record, nor in how an observation shows itself.
 #[test]
 fn nothing_of_a_value_is_in_a_finding() {
-    const CANARY: &str = "cnry-6e75c7d33d5e4df5a1a3 Ada Lovelace ada@example.org";
+    const CANARY: &str = "cnry-6e75c7d33d5e4df5a1a3 Ludmila Lovelace ludmila@example.org";
     let mut settings = Settings::default();
     settings.mapping.object.push("thing.id".to_owned());
     let mapping = settings.mapping.clone();

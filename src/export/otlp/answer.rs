@@ -89,7 +89,7 @@ pub(super) fn grpc_status(code: u32, details: Option<&[u8]>) -> Failure {
 }
 
 /// Reads a status of HTTP.
-pub(super) fn http_status(status: StatusCode, headers: &HeaderMap) -> Failure {
+pub(crate) fn http_status(status: StatusCode, headers: &HeaderMap) -> Failure {
     let after = headers.get("retry-after").and_then(|value| retry_after(value.to_str().ok()?));
     match status.as_u16() {
         429 => Failure::Retryable { reason: "throttled", after },

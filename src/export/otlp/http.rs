@@ -2,14 +2,18 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, Identity, Url, redirect::Policy};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect::Policy};
 
 use super::{
     USER_AGENT,
     answer::{self, Failure, Partial},
     read,
 };
-use crate::{batch::Signal, export::settings::Destination, limits};
+use crate::{
+    batch::Signal,
+    export::settings::{Destination, Tls},
+    limits,
+};
 
 use std::time::Duration;
 
@@ -41,22 +45,7 @@ impl Http {
             .connect_timeout(destination.timeout)
             .tcp_keepalive(Duration::from_secs(60))
             .pool_max_idle_per_host(destination.in_flight);
-        let tls = &destination.tls;
-        if let Some(file) = &tls.ca_file {
-            let authorities = Certificate::from_pem_bundle(&read(file)?)
-                .ok()
-                .filter(|list| !list.is_empty())
-                .ok_or_else(|| format!("tls: {}: expected certificates in PEM", file.display()))?;
-            client = client.tls_certs_only(authorities);
-        }
-        if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
-            let mut pem = read(cert)?;
-            pem.push(b'\n');
-            pem.extend(read(key)?);
-            let identity = Identity::from_pem(&pem)
-                .map_err(|_| "tls: cert_file and key_file: expected a certificate and its key in PEM")?;
-            client = client.identity(identity);
-        }
+        client = secured(client, &destination.tls)?;
         let client = client.build().map_err(|error| format!("tls: {error}"))?;
         Ok(Http { client, urls })
     }
@@ -100,6 +89,26 @@ impl Http {
         }
         Ok(if protobuf { answer::partial(&body) } else { Partial::default() })
     }
+}
+
+/// A client that trusts and shows the certificates of the settings.
+pub(crate) fn secured(mut client: ClientBuilder, tls: &Tls) -> Result<ClientBuilder, String> {
+    if let Some(file) = &tls.ca_file {
+        let authorities = Certificate::from_pem_bundle(&read(file)?)
+            .ok()
+            .filter(|list| !list.is_empty())
+            .ok_or_else(|| format!("tls: {}: expected certificates in PEM", file.display()))?;
+        client = client.tls_certs_only(authorities);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let mut pem = read(cert)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        let identity = Identity::from_pem(&pem)
+            .map_err(|_| "tls: cert_file and key_file: expected a certificate and its key in PEM")?;
+        client = client.identity(identity);
+    }
+    Ok(client)
 }
 
 fn failure(error: &reqwest::Error) -> Failure {

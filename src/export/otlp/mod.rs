@@ -19,7 +19,9 @@ use std::{io::Write, path::Path, time::Duration};
 use bytes::Bytes;
 use flate2::{Compression as Level, write::GzEncoder};
 
+pub(crate) use answer::http_status;
 pub use answer::{Failure, Partial};
+pub(crate) use http::secured;
 pub use size::fit;
 
 use super::settings::{Compression, Destination, Protocol};

@@ -1,5 +1,6 @@
 //! The admin API: one table of routes, from which requests are answered and the description is made.
 
+mod findings;
 mod routes;
 
 use std::sync::Arc;
@@ -71,9 +72,10 @@ async fn respond(control: &Control, who: &Who, ask: &Ask) -> Answer {
     };
     let tenant = tenant.unwrap_or(TenantId::NONE);
     let answer = act(control, who, route.act, tenant, ask).await.unwrap_or_else(Problem::answer);
-    // A purge that was done says so itself, without the name of what is gone.
+    // A purge that was done says so itself, without the name of what is gone; a suppression, with more.
     let purged = route.act == Act::Purge;
-    if route.method != Method::GET && !(purged && answer.status.is_success()) {
+    let itself = purged || matches!(route.act, Act::AddSuppression | Act::DropSuppression);
+    if route.method != Method::GET && !(itself && answer.status.is_success()) {
         let tenant = if purged { TenantId::NONE } else { tenant };
         let details = json!({ "status": answer.status.as_u16() });
         let action = format!("{} {}", route.method, route.path);
@@ -129,6 +131,10 @@ async fn act(control: &Control, who: &Who, act: Act, tenant: TenantId, ask: &Ask
                 )
             })?
         }
+        Act::Findings => findings::list(control, who, &query)?,
+        Act::Suppressions => findings::suppressions(control)?,
+        Act::AddSuppression => findings::suppress(control, who, body()?).await?,
+        Act::DropSuppression => findings::tell_again(control, who, &query).await?,
         Act::Reload => {
             control.reload().await.map(|()| json!({ "reloaded": true })).map_err(|why| wrong(&why))?
         }

@@ -24,6 +24,10 @@ pub(super) enum Act {
     StartMove,
     Step(MoveStep),
     Purge,
+    Findings,
+    Suppressions,
+    AddSuppression,
+    DropSuppression,
     Reload,
 }
 
@@ -43,7 +47,7 @@ const fn route(method: Method, path: &'static str, own: bool, act: Act, about: &
 
 pub(super) const TENANT: &str = "{tenant}";
 
-pub(super) static ROUTES: [Route; 21] = [
+pub(super) static ROUTES: [Route; 25] = [
     route(Method::GET, "/v1/openapi.json", true, Act::Describe, "This description"),
     route(Method::GET, "/v1/tenants", false, Act::Tenants, "The tenants; ?state, ?after, ?limit (100)"),
     route(
@@ -149,6 +153,35 @@ pub(super) static ROUTES: [Route; 21] = [
         "Destroys all that is kept of a deleted tenant, and answers with a signed record; {\"force\": true} insists",
     ),
     route(
+        Method::GET,
+        "/v1/findings",
+        true,
+        Act::Findings,
+        "Findings that are open and the latest that are over, as last told; ?tenant, ?class, ?status (open, closed, \
+         suppressed), ?limit (100)",
+    ),
+    route(
+        Method::GET,
+        "/v1/suppressions",
+        false,
+        Act::Suppressions,
+        "What is counted and not told, and how often each was of use",
+    ),
+    route(
+        Method::POST,
+        "/v1/suppressions",
+        false,
+        Act::AddSuppression,
+        "Suppresses findings until a day, as an entry of `detect.suppressions` does",
+    ),
+    route(
+        Method::DELETE,
+        "/v1/suppressions",
+        false,
+        Act::DropSuppression,
+        "Takes away a suppression that was added here; ?id",
+    ),
+    route(
         Method::POST,
         "/v1/reload",
         false,
@@ -193,9 +226,9 @@ pub(super) fn describe() -> Value {
                 "default": answer("why not (RFC 9457)", "application/problem+json"),
             },
         });
-        if matches!(route.act, Act::StartMove | Act::Purge) {
+        if matches!(route.act, Act::StartMove | Act::Purge | Act::AddSuppression) {
             let content = json!({ "application/json": { "schema": { "type": "object" } } });
-            operation["requestBody"] = json!({ "required": route.act == Act::StartMove, "content": content });
+            operation["requestBody"] = json!({ "required": route.act != Act::Purge, "content": content });
         }
         let methods = paths.entry(route.path).or_insert_with(|| json!({}));
         methods[route.method.as_str().to_ascii_lowercase()] = operation;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use file::{CatalogueError, Entry, load, parse};
 pub use limits::Limits;
+pub(crate) use postgres::{plain, tls};
 pub use shown::shown;
 pub use source::CatalogueSource;
 

@@ -157,7 +157,7 @@ fn entry(row: &str) -> Result<String, String> {
 
 /// What an error says, with its cause, and nothing of the data: the server's details and hints may repeat values, and
 /// so may its messages about them (classes 22 and 23).
-fn plain(error: &tokio_postgres::Error) -> String {
+pub(crate) fn plain(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) if db.code().code().starts_with("22") || db.code().code().starts_with("23") => {
             format!("a value that the query cannot take (SQLSTATE {})", db.code().code())
@@ -170,7 +170,7 @@ fn plain(error: &tokio_postgres::Error) -> String {
     }
 }
 
-fn tls(settings: &PostgresSettings) -> Result<ClientConfig, String> {
+pub(crate) fn tls(settings: &PostgresSettings) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     match &settings.ca_file {
         Some(file) => {

@@ -1,0 +1,30 @@
+//! Words for canaries: plain, and rarely three in a row.
+
+/// As many as a byte can tell apart.
+pub(super) const WORDS: [&str; 256] = [
+    "Acorn", "Adobe", "Agate", "Alder", "Almond", "Amber", "Anchor", "Antler", "Anvil", "Apricot", "Arbor",
+    "Arbutus", "Aspen", "Aster", "Auburn", "Azure", "Badger", "Balsam", "Bamboo", "Barley", "Basalt",
+    "Basil", "Bayou", "Beacon", "Beaver", "Bellows", "Birch", "Bison", "Bobbin", "Bonnet", "Bramble",
+    "Brazen", "Briar", "Brook", "Bronze", "Buckle", "Bugle", "Burrow", "Cactus", "Calico", "Candle", "Canoe",
+    "Canyon", "Caramel", "Caraway", "Cardamom", "Cashew", "Castle", "Catkin", "Cavern", "Cedar", "Celery",
+    "Cello", "Chalice", "Chalk", "Cherry", "Chestnut", "Chisel", "Cider", "Cinder", "Cinnamon", "Citron",
+    "Clarinet", "Clover", "Cobalt", "Cobble", "Cockle", "Comet", "Condor", "Copper", "Coral", "Cornet",
+    "Cotton", "Cowslip", "Cradle", "Crane", "Crater", "Crest", "Cricket", "Crimson", "Crisp", "Crocus",
+    "Crystal", "Cuckoo", "Curlew", "Cypress", "Daffodil", "Dahlia", "Damson", "Dapple", "Delta", "Dipper",
+    "Dolphin", "Domino", "Drizzle", "Drum", "Dune", "Dusky", "Eddy", "Eider", "Elder", "Elm", "Ember",
+    "Emerald", "Ermine", "Falcon", "Feather", "Fennel", "Fern", "Ferry", "Fiddle", "Finch", "Fir", "Fjord",
+    "Flannel", "Flax", "Flint", "Flute", "Foxglove", "Fresco", "Frost", "Furrow", "Gable", "Garnet",
+    "Gazelle", "Gecko", "Gentian", "Geyser", "Ginger", "Glacier", "Glade", "Goblet", "Gorse", "Gosling",
+    "Granite", "Grotto", "Grouse", "Gull", "Hamlet", "Harp", "Hawthorn", "Hazel", "Heather", "Hemlock",
+    "Heron", "Hickory", "Hollow", "Holly", "Honey", "Hopper", "Ibis", "Indigo", "Inlet", "Iris", "Ivory",
+    "Ivy", "Jackdaw", "Jasmine", "Jasper", "Juniper", "Kelp", "Kestrel", "Kettle", "Kiln", "Lagoon",
+    "Lantern", "Lapis", "Larch", "Lark", "Laurel", "Lavender", "Lemon", "Lentil", "Lichen", "Lilac",
+    "Linden", "Linen", "Linnet", "Locket", "Lotus", "Lupin", "Lute", "Lynx", "Mackerel", "Magnolia",
+    "Magpie", "Mallow", "Mandolin", "Mango", "Maple", "Marble", "Marigold", "Marlin", "Marten", "Meadow",
+    "Medlar", "Melon", "Mica", "Millet", "Mimosa", "Minnow", "Mistral", "Moor", "Morel", "Mulberry",
+    "Myrtle", "Nectar", "Nettle", "Nutmeg", "Oakum", "Oboe", "Ochre", "Olive", "Onyx", "Opal", "Orchid",
+    "Oriole", "Osprey", "Otter", "Paddle", "Papaya", "Parsnip", "Pebble", "Pelican", "Peony", "Pepper",
+    "Petrel", "Pewter", "Pigeon", "Pine", "Plover", "Poplar", "Poppy", "Puffin", "Quail", "Quartz", "Quince",
+    "Raven", "Reed", "Robin", "Rowan", "Russet", "Saffron", "Sage", "Salmon", "Sandal", "Sapphire",
+    "Sequoia", "Shale", "Sorrel", "Sparrow", "Spruce", "Starling", "Sycamore", "Tamarind", "Teal",
+];

@@ -1,0 +1,361 @@
+//! One item: its attributes, its body and its events, role by role.
+
+use std::sync::Arc;
+
+use crate::{
+    batch::{Signal, TenantId},
+    limits,
+    wire::view::{self, AnyValue, Item},
+};
+
+use super::{
+    super::{
+        fact::{Access, Fact, Place},
+        few::Few,
+        fingerprint::Domain,
+        mapping::Role,
+        mentions,
+        observation::{Excuse, Failure, Method, Observation, SpanKind, TenantState},
+    },
+    Extractor, Group, ids, keys, named, texts,
+    words::{Fields, failure},
+};
+
+/// The observation of an item, if it says anything.
+pub(super) fn read(group: &mut Group<'_>, extractor: &mut Extractor, item: &Item<'_>) -> Option<Observation> {
+    let mut draft = Draft { group, extractor, said: Said::default(), facts: Vec::new() };
+    for field in item.attributes().fields() {
+        let (key, value) = view::pair(&field);
+        draft.attribute(key, value);
+    }
+    if draft.group.signal == Signal::Logs {
+        draft.body(item.body());
+        draft.said.event = Some(item.name()).filter(|name| !name.is_empty()).or(draft.said.event);
+    }
+    for event in item.events() {
+        for (key, value) in event {
+            let role = draft.extractor.known.of(&draft.group.rules.roles, key);
+            draft.failure(role, value);
+            draft.mentions(key, role, value, 0);
+        }
+    }
+    draft.finish(item)
+}
+
+/// What an item said that is put together at its end.
+#[derive(Default)]
+pub(super) struct Said<'v> {
+    pub tenants: Few<TenantId, 4>,
+    pub claim: Option<TenantId>,
+    pub excuse: Option<Excuse>,
+    pub route: Option<&'v str>,
+    pub path: Option<&'v str>,
+    pub query: Option<&'v str>,
+    pub method: Method,
+    pub status: u16,
+    pub public: bool,
+    pub failure: Failure,
+    pub object: Option<&'v str>,
+    pub statement: Option<&'v str>,
+    pub parameters: Vec<(usize, &'v str)>,
+    pub namespace: Option<&'v str>,
+    pub cache_key: Option<&'v str>,
+    pub cache_hit: Option<bool>,
+    pub operation: Option<&'v str>,
+    pub edge: Option<&'v str>,
+    pub channel: Option<&'v str>,
+    pub channel_operation: Option<&'v str>,
+    pub job: Option<&'v str>,
+    pub arguments: Option<&'v str>,
+    pub event: Option<&'v str>,
+    pub from: Option<TenantId>,
+    pub to: Option<TenantId>,
+    pub migrated_from: Option<&'v str>,
+    pub approved: bool,
+}
+
+pub(super) struct Draft<'d, 'g, 'v> {
+    pub group: &'d mut Group<'g>,
+    pub extractor: &'d mut Extractor,
+    pub said: Said<'v>,
+    pub facts: Vec<Fact>,
+}
+
+impl<'v> Draft<'_, '_, 'v> {
+    fn attribute(&mut self, key: &'v str, value: AnyValue<'v>) {
+        let role = self.extractor.known.of(&self.group.rules.roles, key);
+        if let Some(role) = role {
+            self.mapped(role, key, value);
+        }
+        self.mentions(key, role, value, 0);
+    }
+
+    fn mapped(&mut self, role: Role, key: &'v str, value: AnyValue<'v>) {
+        let rules = self.group.rules;
+        match (role, value) {
+            (Role::Tenant, value) => {
+                let named: Few<TenantId, 4> = self.group.tenants(value).collect();
+                named.iter().for_each(|tenant| self.said.tenants.add(tenant));
+            }
+            (Role::Claim, value) => self.said.claim = self.group.tenants(value).next().or(self.said.claim),
+            (Role::Principal, AnyValue::Str(text)) => self.principal(text),
+            (Role::Session, AnyValue::Str(text)) if !text.is_empty() => {
+                self.facts.push(Fact::Session(rules.key.of(Domain::Session, text.as_bytes())));
+            }
+            (Role::Credential, AnyValue::Str(text)) if !text.is_empty() => {
+                self.facts.push(Fact::Credential(rules.key.of(Domain::Credential, text.as_bytes())));
+            }
+            (Role::Route, AnyValue::Str(text)) => self.said.route = Some(text),
+            (Role::Path, AnyValue::Str(text)) => {
+                self.said.path.get_or_insert(text);
+            }
+            (Role::Query, AnyValue::Str(text)) => self.said.query = Some(text),
+            (Role::Method, AnyValue::Str(text)) => {
+                let read = matches!(text, "GET" | "HEAD" | "OPTIONS");
+                self.said.method = if read { Method::Read } else { Method::Write };
+            }
+            (Role::Status, AnyValue::Int(status)) => self.said.status = u16::try_from(status).unwrap_or(0),
+            (Role::Status, AnyValue::Str(status)) => self.said.status = status.parse().unwrap_or(0),
+            (Role::Object, AnyValue::Str(text)) => self.said.object = Some(text),
+            (Role::Results, value) => {
+                let searched = ["search", "hit", "query"].iter().any(|word| key.contains(word));
+                self.objects(value, if searched { Access::Found } else { Access::Listed });
+            }
+            (Role::Exported, value) => self.objects(value, Access::Exported),
+            (Role::Tenants, value) => {
+                for text in texts(value) {
+                    if let Some(tenant) = named(self.group.context.directory, self.group.usual, text) {
+                        self.facts.push(Fact::Tenant { tenant, place: Place::Exported });
+                    }
+                }
+            }
+            (Role::Statement, AnyValue::Str(text)) => self.said.statement = Some(text),
+            (Role::Parameter, AnyValue::Str(text)) => {
+                if let Some(number) = rules.roles.number_of(key)
+                    && self.said.parameters.len() < limits::STATEMENT_PARAMETERS
+                {
+                    self.said.parameters.push((number, text));
+                }
+            }
+            (Role::Connection, AnyValue::Str(text)) if !text.is_empty() => {
+                self.facts.push(Fact::Connection(rules.key.of(Domain::Connection, text.as_bytes())));
+            }
+            (Role::Namespace, AnyValue::Str(text)) => self.said.namespace = Some(text),
+            (Role::DatabaseUser, AnyValue::Str(text)) => {
+                self.said.approved |= rules.approved_user(text);
+                self.facts.push(Fact::DatabaseUser(rules.key.of(Domain::Principal, text.as_bytes())));
+            }
+            (Role::CacheKey, AnyValue::Str(text)) => self.said.cache_key = Some(text),
+            (Role::CacheHit, AnyValue::Bool(hit)) => self.said.cache_hit = Some(hit),
+            (Role::CacheHit, AnyValue::Str(hit)) => {
+                self.said.cache_hit =
+                    Some(hit.eq_ignore_ascii_case("true") || hit.eq_ignore_ascii_case("hit"));
+            }
+            (Role::Operation, AnyValue::Str(text)) => self.said.operation = Some(text),
+            (Role::Edge, value) => self.said.edge = texts(value).next().or(self.said.edge),
+            (Role::Content, value) => {
+                let hash = texts(value).next().filter(|text| text.len() >= 8);
+                let hash = hash.map(|text| Fact::Content(rules.key.of(Domain::Content, text.as_bytes())));
+                self.facts.extend(hash);
+            }
+            (Role::Channel, AnyValue::Str(text)) => self.said.channel = Some(text),
+            (Role::ChannelOperation, AnyValue::Str(text)) => self.said.channel_operation = Some(text),
+            (Role::Job, AnyValue::Str(text)) => {
+                self.said.job = Some(text);
+                if rules.multi_tenant_job(text) {
+                    self.said.excuse = Some(Excuse::All);
+                }
+            }
+            (Role::JobArguments, AnyValue::Str(text)) => self.said.arguments = Some(text),
+            (Role::File, AnyValue::Str(text)) => {
+                let parts = keys::parts(rules.key, self.group.context.directory, text);
+                if let Some(tenant) = parts.owner {
+                    self.facts.push(Fact::Tenant { tenant, place: Place::File });
+                    let filed = parts.objects.iter().map(|id| Fact::Object { id, access: Access::Filed });
+                    self.facts.extend(filed);
+                }
+            }
+            (Role::Rows, AnyValue::Int(n)) => self.facts.push(Fact::Rows(n.unsigned_abs())),
+            (Role::Bytes, AnyValue::Int(n)) => self.facts.push(Fact::Bytes(n.unsigned_abs())),
+            (Role::Error, value) => self.failure(Some(role), value),
+            (Role::Event, AnyValue::Str(text)) => self.said.event = Some(text),
+            (Role::TransferFrom, value) => self.said.from = self.group.tenants(value).next(),
+            (Role::TransferTo, value) => self.said.to = self.group.tenants(value).next(),
+            (Role::MigratedFrom, AnyValue::Str(text)) => self.said.migrated_from = Some(text),
+            (Role::Visibility, AnyValue::Str(text)) => {
+                self.said.public |= text.eq_ignore_ascii_case("public")
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn principal(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let who = self.group.rules.key.of(Domain::Principal, text.as_bytes());
+        self.facts.push(Fact::Principal(who));
+        if let Some(excuse) = self.group.rules.principal(who) {
+            self.said.excuse.get_or_insert_with(|| excuse.clone());
+        }
+    }
+
+    fn objects(&mut self, value: AnyValue<'_>, access: Access) {
+        for text in texts(value) {
+            let id = ids::object(self.group.rules.key, "", text);
+            self.facts.extend(id.map(|id| Fact::Object { id, access }));
+        }
+    }
+
+    /// A body that is a map, or a JSON object as text, counts like attributes.
+    fn body(&mut self, body: AnyValue<'v>) {
+        match body {
+            AnyValue::KvList(list) => view::pairs(list).for_each(|(key, value)| self.attribute(key, value)),
+            AnyValue::Str(text) => {
+                if text.starts_with('{') && text.len() <= limits::JSON_BODY_BYTES {
+                    self.json_body(text);
+                }
+                self.mentions("body", None, body, 0);
+            }
+            _ => {}
+        }
+    }
+
+    fn json_body(&mut self, text: &'v str) {
+        let Ok(Fields(fields)) = serde_json::from_str::<Fields<'v>>(text) else { return };
+        for (key, value) in fields {
+            let Some(role) = self.extractor.known.of(&self.group.rules.roles, key) else { continue };
+            match role {
+                // What a span says better.
+                Role::Path | Role::Route | Role::Query | Role::Error => {}
+                _ => self.mapped(role, key, value),
+            }
+        }
+    }
+
+    /// How it failed, by the words of client libraries.
+    fn failure(&mut self, role: Option<Role>, value: AnyValue<'_>) {
+        if let (Some(Role::Error), AnyValue::Str(text)) = (role, value) {
+            let failure = failure(text);
+            if self.said.failure == Failure::None || failure != Failure::Other {
+                self.said.failure = failure;
+            }
+        }
+    }
+
+    /// Looks for other tenants' names and canaries, wherever people or programs may have put them.
+    fn mentions(&mut self, key: &str, role: Option<Role>, value: AnyValue<'_>, depth: usize) {
+        let Some(mentions) = self.group.context.mentions else { return };
+        // Where a tenant belongs it is looked at elsewhere; a canary belongs nowhere but with its owner.
+        let canaries_only = !matches!(role, None | Some(Role::Error));
+        match value {
+            AnyValue::Str(text) if text.len() >= limits::MENTION_BYTES && role != Some(Role::Tenant) => {
+                let (tenants, facts) = (&self.said.tenants, &mut self.facts);
+                let names = &mut self.extractor.names;
+                let mut field = None;
+                mentions.scan(text, &mut self.extractor.scratch, &mut |found| {
+                    if canaries_only && found.kind != mentions::Kind::Canary || tenants.first() == Some(found.tenant) {
+                        return;
+                    }
+                    let said = |fact: &Fact| {
+                        matches!(fact, Fact::Mention { tenant, kind, .. } if (*tenant, *kind) == (found.tenant, found.kind))
+                    };
+                    if facts.len() < limits::FACTS && !facts.iter().any(said) {
+                        let field = field.get_or_insert_with(|| interned(names, shown(key))).clone();
+                        let (tenant, kind, strength) = (found.tenant, found.kind, found.strength);
+                        facts.push(Fact::Mention { tenant, kind, strength, field });
+                    }
+                });
+            }
+            AnyValue::Array(list) if depth < limits::DEPTH => {
+                view::values(list).for_each(|value| self.mentions(key, role, value, depth + 1));
+            }
+            AnyValue::KvList(list) if depth < limits::DEPTH => {
+                view::pairs(list).for_each(|(key, value)| self.mentions(key, role, value, depth + 1));
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(mut self, item: &Item<'_>) -> Option<Observation> {
+        self.statement();
+        self.cache();
+        self.channel();
+        self.job();
+        self.edge();
+        self.event();
+        let signal = self.group.signal;
+        let trace: [u8; 16] = id(item.trace_id());
+        let group = &mut *self.group;
+        let declared = || self.said.tenants.iter().chain(group.scope.iter()).chain(group.resource.iter());
+        // A trace whose tenant is not known otherwise has it from any record of it.
+        let teaches = group.context.claimed.is_none()
+            && trace != [0; 16]
+            && trace != group.last
+            && declared().next().is_some();
+        let heard = self.facts.iter().any(|fact| !matches!(fact, Fact::Principal(_) | Fact::Session(_)));
+        let says = heard
+            || (if self.said.tenants.is_empty() { group.telling } else { group.says_something(declared()) })
+            || self.said.claim.is_some_and(|claim| declared().any(|tenant| tenant != claim));
+        if signal != Signal::Traces && !says && !teaches {
+            return None;
+        }
+        let context = group.context;
+        let mut o = Observation::new(context.at, signal);
+        o.claimed = context.claimed;
+        o.declared = declared().collect();
+        o.own = self.said.tenants.first();
+        group.last = trace;
+        o.service = Arc::clone(&group.service);
+        o.multi_tenant = group.multi_tenant;
+        o.time = match item.time_unix_nano() {
+            0 => context.at,
+            time => time,
+        };
+        o.trace = trace;
+        (o.span, o.parent) = (id(item.span_id()), id(item.parent_span_id()));
+        o.kind = SpanKind::from_number(i64::try_from(item.span_kind()).unwrap_or(0));
+        o.tenant = o.claimed.or(o.declared.first()).or(context.fallback);
+        o.state = o.tenant.map_or(TenantState::Unverified, |tenant| context.directory.state(tenant));
+        (o.method, o.status, o.public) = (self.said.method, self.said.status, self.said.public);
+        o.failure = match self.said.failure {
+            Failure::None if item.status_code() == 2 => Failure::Other,
+            failure => failure,
+        };
+        o.excuse = self.said.excuse.take();
+        if let Some(tenant) = self.said.claim {
+            self.facts.push(Fact::Tenant { tenant, place: Place::Claim });
+        }
+        if self.said.approved {
+            self.facts.push(Fact::Approved);
+        }
+        o.facts = std::mem::take(&mut self.facts);
+        if o.kind == SpanKind::Server
+            || self.said.edge.is_some()
+            || o.facts.iter().any(|f| matches!(f, Fact::Event(_)))
+        {
+            self.request(&mut o);
+        }
+        Some(o)
+    }
+}
+
+fn interned(
+    names: &mut std::collections::HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
+    text: &str,
+) -> Arc<str> {
+    if names.len() >= limits::KNOWN_KEYS {
+        names.clear();
+    }
+    Arc::clone(names.entry(text.into()).or_insert_with(|| text.into()))
+}
+
+/// A field's key as it may be shown: a plain short identifier, else nothing.
+fn shown(key: &str) -> &str {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':');
+    if key.len() <= limits::SERVICE_NAME_BYTES && key.bytes().all(plain) { key } else { "" }
+}
+
+fn id<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().unwrap_or([0; N])
+}
