@@ -18,7 +18,7 @@ use std::{
 use personal::Personal;
 
 use super::{Context, Extractor, Finding, Key, Rules, Settings, Shard, mentions::Mentions, observe_batch};
-use crate::wire;
+use crate::wire::{self, view};
 
 /// What a scan did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,22 +100,28 @@ impl Scan {
     ) -> Result<(), String> {
         self.summary.requests += 1;
         let decoded = wire::json::decode(request.signal, request.json.as_bytes());
-        let walked =
-            decoded.and_then(|bytes| Ok((wire::walk(request.signal, &bytes, &mut ())?.items, bytes)));
-        let Ok((items, bytes)) = walked else {
+        let read = decoded.and_then(|bytes| {
+            let claimed =
+                request.token_tenant.as_deref().and_then(|text| super::rules::resolve(directory, text));
+            let at = request.at.unwrap_or_else(|| lines::newest(request.signal, &bytes).max(self.now));
+            // Either of them checks the bytes as it goes.
+            let personal = match &mut self.personal {
+                Some(personal) => personal.facts(request.signal, &bytes, claimed, at)?,
+                None => wire::walk(request.signal, &bytes, &mut ()).map(|_| Vec::new())?,
+            };
+            Ok((bytes, claimed, at, personal))
+        });
+        let Ok((bytes, claimed, at, personal)) = read else {
             self.summary.malformed += 1;
             return Ok(());
         };
-        self.summary.items += u64::from(items);
-        let claimed = request.token_tenant.as_deref().and_then(|text| super::rules::resolve(directory, text));
-        let at = request.at.unwrap_or_else(|| lines::newest(request.signal, &bytes).max(self.now));
+        self.summary.items +=
+            view::groups(request.signal, &bytes).flat_map(|group| group.items()).count() as u64;
         self.now = self.now.max(at);
         let context =
             Context { at, claimed, fallback: None, baggage: None, directory, mentions: Some(mentions) };
         observe_batch(request.signal, &bytes, rules, context, &mut self.extractor, &mut self.observations);
-        if let Some(personal) = &mut self.personal {
-            self.observations.extend(personal.facts(request.signal, &bytes, claimed, at));
-        }
+        self.observations.extend(personal);
         self.summary.observations += self.observations.len() as u64;
         self.tell()?;
         self.observations.drain(..).for_each(|o| self.shard.observe(o));

@@ -4,6 +4,7 @@ use super::super::{DetectorName, Observation, Settings, personal_facts};
 use crate::{
     batch::{Signal, TenantId},
     scrub::{self, Scrubber, Tally},
+    wire::WireError,
 };
 
 /// The default rules and their memory.
@@ -23,18 +24,22 @@ impl Personal {
         Ok(Some(Personal { scrubber, scratch: scrub::Scratch::default(), tally: Tally::default() }))
     }
 
-    /// What is personal in a request. One that cannot be read has nothing to say here.
+    /// What is personal in a request.
+    ///
+    /// # Errors
+    /// The bytes are not a valid request.
     pub(super) fn facts(
         &mut self,
         signal: Signal,
         bytes: &[u8],
         claimed: Option<TenantId>,
         at: u64,
-    ) -> Vec<Observation> {
-        if self.scrubber.look_batch(&mut self.scratch, signal, bytes, &mut self.tally).is_err() {
+    ) -> Result<Vec<Observation>, WireError> {
+        let looked = self.scrubber.look_batch(&mut self.scratch, signal, bytes, &mut self.tally);
+        self.tally.content = Default::default();
+        if looked.is_err() {
             self.tally.personal.clear();
         }
-        self.tally.content = Default::default();
-        personal_facts(&mut self.tally.personal, signal, claimed, at)
+        looked.map(|()| personal_facts(&mut self.tally.personal, signal, claimed, at))
     }
 }
