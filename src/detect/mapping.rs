@@ -233,14 +233,15 @@ impl Roles {
 /// Roles of the keys that a worker has met: the same few stand in every record.
 #[derive(Debug, Default)]
 pub(crate) struct KnownRoles {
-    known: HashMap<Box<str>, Option<Role>, foldhash::fast::RandomState>,
+    known: HashMap<Box<[u8]>, Option<Role>, foldhash::fast::RandomState>,
     number: u64,
 }
 
 impl KnownRoles {
-    /// The role of a key.
+    /// The role of a key, as it stands in the request.
     #[inline]
-    pub(crate) fn of(&mut self, roles: &Roles, key: &str) -> Option<Role> {
+    pub(crate) fn of(&mut self, roles: &Roles, key: impl AsRef<[u8]>) -> Option<Role> {
+        let key = key.as_ref();
         if self.number != roles.number {
             self.known.clear();
             self.number = roles.number;
@@ -248,7 +249,7 @@ impl KnownRoles {
         if let Some(role) = self.known.get(key) {
             return *role;
         }
-        let role = roles.of(key);
+        let role = std::str::from_utf8(key).ok().and_then(|key| roles.of(key));
         if key.len() <= limits::KNOWN_KEY_BYTES {
             if self.known.len() >= limits::KNOWN_KEYS {
                 self.known.clear();

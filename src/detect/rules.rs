@@ -77,6 +77,8 @@ pub struct Rules {
     pub(crate) roles: Roles,
     pub(crate) system_tenant: Option<TenantId>,
     pub(crate) deleted_grace: u64,
+    /// There is a detector at all.
+    pub(crate) watches: bool,
     services: HashSet<String>,
     jobs: HashSet<String>,
     public_routes: HashSet<String>,
@@ -116,6 +118,7 @@ impl Rules {
             roles: Roles::new(&settings.mapping)?,
             system_tenant,
             deleted_grace: nanos(settings.deleted_grace),
+            watches: !settings.detectors.is_empty(),
             services: settings.multi_tenant_services.iter().cloned().collect(),
             jobs: settings.multi_tenant_jobs.iter().cloned().collect(),
             public_routes: settings.public_routes.iter().cloned().collect(),

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{
     batch::{Signal, TenantId},
     limits,
-    wire::view::{self, AnyValue, Item},
+    wire::{
+        Msg,
+        view::{self, AnyValue, Item, RawField},
+    },
 };
 
 use super::{
@@ -21,25 +24,33 @@ use super::{
     words::{Fields, failure},
 };
 
-/// The observation of an item, if it says anything.
+/// The observation of an item, if it says anything. Most log records say nothing: they are read once, field by
+/// field, and what is only wanted of the others is looked for when it is known to be one of them.
 pub(super) fn read(group: &mut Group<'_>, extractor: &mut Extractor, item: &Item<'_>) -> Option<Observation> {
     let mut draft = Draft { group, extractor, said: Said::default(), facts: Vec::new() };
-    for field in item.attributes().fields() {
-        let (key, value) = view::pair(&field);
-        draft.attribute(key, value);
-    }
-    if draft.group.signal == Signal::Logs {
-        draft.body(item.body());
-        draft.said.event = Some(item.name()).filter(|name| !name.is_empty()).or(draft.said.event);
-    }
-    for event in item.events() {
-        for (key, value) in event {
-            let role = draft.extractor.known.of(&draft.group.rules.roles, key);
-            draft.failure(role, value);
-            draft.mentions(key, role, value, 0);
+    let attributes = item.message.attributes_field();
+    let (mut body, mut trace, mut events) = (None, &[][..], false);
+    for field in item.field.message().fields() {
+        match (item.message, field.number) {
+            (_, number) if Some(number) == attributes => draft.pair(&field),
+            (Msg::LogRecord, 5) => body = Some(field),
+            (Msg::LogRecord, 9) | (Msg::Span, 1) => trace = field.content(),
+            (Msg::LogRecord, 12) if !field.content().is_empty() => draft.said.event = Some(field.text()),
+            (Msg::Span, 11) => events = true,
+            _ => {}
         }
     }
-    draft.finish(item)
+    if let Some(body) = body {
+        draft.body(AnyValue::read(body.message()));
+    }
+    if events {
+        for (key, value) in item.events().flatten() {
+            let role = draft.extractor.known.of(&draft.group.rules.roles, key);
+            draft.failure(role, value);
+            draft.mentions(key.as_bytes(), role, value, 0);
+        }
+    }
+    draft.finish(item, id(trace))
 }
 
 /// What an item said that is put together at its end.
@@ -82,7 +93,20 @@ pub(super) struct Draft<'d, 'g, 'v> {
 }
 
 impl<'v> Draft<'_, '_, 'v> {
-    fn attribute(&mut self, key: &'v str, value: AnyValue<'v>) {
+    /// An attribute. As everybody writes it, the key is first and the value ends the pair; any other order is
+    /// read in full.
+    fn pair(&mut self, field: &RawField<'v>) {
+        let mut parts = field.message().fields();
+        if let (Some(key), Some(value)) = (parts.next(), parts.next())
+            && (key.number, value.number, value.end) == (1, 2, field.end)
+        {
+            return self.attribute(key.content(), AnyValue::read(value.message()));
+        }
+        let (key, value) = view::pair(field);
+        self.attribute(key.as_bytes(), value);
+    }
+
+    fn attribute(&mut self, key: &'v [u8], value: AnyValue<'v>) {
         let role = self.extractor.known.of(&self.group.rules.roles, key);
         if let Some(role) = role {
             self.mapped(role, key, value);
@@ -90,7 +114,8 @@ impl<'v> Draft<'_, '_, 'v> {
         self.mentions(key, role, value, 0);
     }
 
-    fn mapped(&mut self, role: Role, key: &'v str, value: AnyValue<'v>) {
+    fn mapped(&mut self, role: Role, key: &'v [u8], value: AnyValue<'v>) {
+        let name = || std::str::from_utf8(key).unwrap_or_default();
         let rules = self.group.rules;
         match (role, value) {
             (Role::Tenant, value) => {
@@ -118,7 +143,7 @@ impl<'v> Draft<'_, '_, 'v> {
             (Role::Status, AnyValue::Str(status)) => self.said.status = status.parse().unwrap_or(0),
             (Role::Object, AnyValue::Str(text)) => self.said.object = Some(text),
             (Role::Results, value) => {
-                let searched = ["search", "hit", "query"].iter().any(|word| key.contains(word));
+                let searched = ["search", "hit", "query"].iter().any(|word| name().contains(word));
                 self.objects(value, if searched { Access::Found } else { Access::Listed });
             }
             (Role::Exported, value) => self.objects(value, Access::Exported),
@@ -131,7 +156,7 @@ impl<'v> Draft<'_, '_, 'v> {
             }
             (Role::Statement, AnyValue::Str(text)) => self.said.statement = Some(text),
             (Role::Parameter, AnyValue::Str(text)) => {
-                if let Some(number) = rules.roles.number_of(key)
+                if let Some(number) = rules.roles.number_of(name())
                     && self.said.parameters.len() < limits::STATEMENT_PARAMETERS
                 {
                     self.said.parameters.push((number, text));
@@ -210,12 +235,14 @@ impl<'v> Draft<'_, '_, 'v> {
     /// A body that is a map, or a JSON object as text, counts like attributes.
     fn body(&mut self, body: AnyValue<'v>) {
         match body {
-            AnyValue::KvList(list) => view::pairs(list).for_each(|(key, value)| self.attribute(key, value)),
+            AnyValue::KvList(list) => {
+                view::pairs(list).for_each(|(key, value)| self.attribute(key.as_bytes(), value))
+            }
             AnyValue::Str(text) => {
                 if text.starts_with('{') && text.len() <= limits::JSON_BODY_BYTES {
                     self.json_body(text);
                 }
-                self.mentions("body", None, body, 0);
+                self.mentions(b"body", None, body, 0);
             }
             _ => {}
         }
@@ -228,7 +255,7 @@ impl<'v> Draft<'_, '_, 'v> {
             match role {
                 // What a span says better.
                 Role::Path | Role::Route | Role::Query | Role::Error => {}
-                _ => self.mapped(role, key, value),
+                _ => self.mapped(role, key.as_bytes(), value),
             }
         }
     }
@@ -244,7 +271,7 @@ impl<'v> Draft<'_, '_, 'v> {
     }
 
     /// Looks for other tenants' names and canaries, wherever people or programs may have put them.
-    fn mentions(&mut self, key: &str, role: Option<Role>, value: AnyValue<'_>, depth: usize) {
+    fn mentions(&mut self, key: &[u8], role: Option<Role>, value: AnyValue<'_>, depth: usize) {
         let Some(mentions) = self.group.context.mentions else { return };
         // Where a tenant belongs it is looked at elsewhere; a canary belongs nowhere but with its owner.
         let canaries_only = !matches!(role, None | Some(Role::Error));
@@ -261,7 +288,7 @@ impl<'v> Draft<'_, '_, 'v> {
                         matches!(fact, Fact::Mention { tenant, kind, .. } if (*tenant, *kind) == (found.tenant, found.kind))
                     };
                     if facts.len() < limits::FACTS && !facts.iter().any(said) {
-                        let field = field.get_or_insert_with(|| interned(names, shown(key))).clone();
+                        let field = field.get_or_insert_with(|| interned(names, shown(std::str::from_utf8(key).unwrap_or_default()))).clone();
                         let (tenant, kind, strength) = (found.tenant, found.kind, found.strength);
                         facts.push(Fact::Mention { tenant, kind, strength, field });
                     }
@@ -271,13 +298,14 @@ impl<'v> Draft<'_, '_, 'v> {
                 view::values(list).for_each(|value| self.mentions(key, role, value, depth + 1));
             }
             AnyValue::KvList(list) if depth < limits::DEPTH => {
-                view::pairs(list).for_each(|(key, value)| self.mentions(key, role, value, depth + 1));
+                view::pairs(list)
+                    .for_each(|(key, value)| self.mentions(key.as_bytes(), role, value, depth + 1));
             }
             _ => {}
         }
     }
 
-    fn finish(mut self, item: &Item<'_>) -> Option<Observation> {
+    fn finish(mut self, item: &Item<'_>, trace: [u8; 16]) -> Option<Observation> {
         self.statement();
         self.cache();
         self.channel();
@@ -285,14 +313,15 @@ impl<'v> Draft<'_, '_, 'v> {
         self.edge();
         self.event();
         let signal = self.group.signal;
-        let trace: [u8; 16] = id(item.trace_id());
         let group = &mut *self.group;
         let declared = || self.said.tenants.iter().chain(group.scope.iter()).chain(group.resource.iter());
-        // A trace whose tenant is not known otherwise has it from any record of it.
+        // A trace whose tenant is not known otherwise has it from any record that declares one by itself.
         let teaches = group.context.claimed.is_none()
             && trace != [0; 16]
             && trace != group.last
-            && declared().next().is_some();
+            && !self.said.tenants.is_empty();
+        let own = &self.said.tenants;
+        self.facts.retain(|fact| !matches!(fact, Fact::Mention { tenant, .. } if own.contains(*tenant)));
         let heard = self.facts.iter().any(|fact| !matches!(fact, Fact::Principal(_) | Fact::Session(_)));
         let says = heard
             || (if self.said.tenants.is_empty() { group.telling } else { group.says_something(declared()) })

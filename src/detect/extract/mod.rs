@@ -101,6 +101,9 @@ pub fn observe_batch(
     extractor: &mut Extractor,
     out: &mut Vec<Observation>,
 ) {
+    if !rules.watches {
+        return;
+    }
     let mut group = Group::new(rules, context, signal);
     for resource in view::groups(signal, bytes) {
         group.begin(extractor);
