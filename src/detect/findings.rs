@@ -1,5 +1,5 @@
 //! From "this looks wrong" to a finding: every candidate waits a moment, and what is seen of one trace is put
-//! together. What becomes of it is an [incident](super::incidents).
+//! together. What becomes of it is an incident.
 
 use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
 

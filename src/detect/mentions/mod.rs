@@ -3,7 +3,7 @@
 //! One immutable index over all tenants, built aside and swapped whole. Every name begins where a word begins, so
 //! a scan looks at the starts of words only: a bitset of first letters says no to nearly all of them, a hash table
 //! of words and of beginnings of several words says which names it could be, and each kind of name has its own rule
-//! of what must stand around it ([`rules`]). A text without a mention costs no allocation.
+//! of what must stand around it (`rules`). A text without a mention costs no allocation.
 //!
 //! ```text
 //! words -> first letters (bitset) -> words so far (table) -> rule of the kind -> Mention
