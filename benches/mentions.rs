@@ -28,8 +28,8 @@ impl Numbers {
 
 /// Words that names are made of; a third of them stand in the lines, too.
 const WORDS: [&str; 48] = [
-    "copper",
-    "grove",
+    "walnut",
+    "ferry",
     "signal",
     "archive",
     "main",

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Not an Aho-Corasick automaton: with 600,000 patterns its states take several hundred megabytes while they are
-//! made, and separators that may differ ("Crisp Crest 1000", `crisp-crest-1000`) would multiply the patterns. The
+//! made, and separators that may differ ("Tawny Birch 1000", `tawny-birch-1000`) would multiply the patterns. The
 //! table is keyed by the letters and digits alone, and takes a tenth of that.
 
 mod build;

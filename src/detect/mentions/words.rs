@@ -42,7 +42,7 @@ impl Mentions {
             if self.first.has(first(word)) {
                 hit = hit.or_else(|| self.name(text, start, end));
             }
-            // A word behind an escaped line break: `\ncopper-grove`.
+            // A word behind an escaped line break: `\nwalnut-ferry`.
             if hit.is_none() && start > 0 && text[start - 1] == b'\\' && matches!(word[0], b'n' | b'r' | b't')
             {
                 hit = self.name(text, start + 1, end);

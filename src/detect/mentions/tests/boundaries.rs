@@ -45,11 +45,11 @@ const DOMAINS: &[(&str, &str)] = &[
     ("https://acme.example:8443", "3s"),
     ("from acme.example.", "3s"),
     ("\"acme.example\"", "3s"),
-    ("copper.shared.example", "1s"),
-    ("x.copper.shared.example", "1s"),
+    ("walnut.shared.example", "1s"),
+    ("x.walnut.shared.example", "1s"),
     ("shared.example", ""),
-    ("notcopper.shared.example", ""),
-    ("not-copper.shared.example", ""),
+    ("notwalnut.shared.example", ""),
+    ("not-walnut.shared.example", ""),
     ("silver.shared.example", ""),
     ("acme.example.org", ""),
     ("acme.example-cdn.net", ""),
@@ -61,39 +61,39 @@ const DOMAINS: &[(&str, &str)] = &[
 ];
 
 const SLUGS: &[(&str, &str)] = &[
-    ("copper-grove", "1s"),
-    ("Copper-Grove", "1s"),
-    ("for copper-grove.", "1s"),
-    ("for copper-grove, and", "1s"),
-    ("(copper-grove)", "1s"),
-    ("/copper-grove/x", "1s"),
-    ("x:copper-grove:y", "1s"),
+    ("walnut-ferry", "1s"),
+    ("Walnut-Ferry", "1s"),
+    ("for walnut-ferry.", "1s"),
+    ("for walnut-ferry, and", "1s"),
+    ("(walnut-ferry)", "1s"),
+    ("/walnut-ferry/x", "1s"),
+    ("x:walnut-ferry:y", "1s"),
     ("former old-acme", "3s"),
     ("id k7xq2m9 seen", "4s"),
-    ("copper-grove\u{2014}gone", "1s"),
-    ("line\\ncopper-grove", "1s"),
-    ("copper-grove.app.example", "1s"),
-    ("tenant_copper_grove", "1s"),
-    ("schema_copper_grove.orders", "1s"),
-    ("\"db_copper_grove\"", "1s"),
-    ("prod_tenant_copper_grove", "1s"),
-    ("tenant-copper-grove", "1s"),
-    ("copper-grove-2", ""),
-    ("copper-grove.css", ""),
-    (".copper-grove", ""),
-    ("www.copper-grove.net", ""),
-    ("new-copper-grove", ""),
-    ("my_copper-grove", ""),
-    ("copper-grove_x", ""),
-    ("copper-grove.app.example.net", ""),
-    ("copper-groves", ""),
-    ("coppercopper-grove", ""),
-    ("copper_grove", ""),
-    ("xtenant_copper_grove", ""),
-    ("tenant_copper_grove_2", ""),
-    ("copper grove", ""),
-    ("coppergrove", ""),
-    ("copper--grove", ""),
+    ("walnut-ferry\u{2014}gone", "1s"),
+    ("line\\nwalnut-ferry", "1s"),
+    ("walnut-ferry.app.example", "1s"),
+    ("tenant_walnut_ferry", "1s"),
+    ("schema_walnut_ferry.orders", "1s"),
+    ("\"db_walnut_ferry\"", "1s"),
+    ("prod_tenant_walnut_ferry", "1s"),
+    ("tenant-walnut-ferry", "1s"),
+    ("walnut-ferry-2", ""),
+    ("walnut-ferry.css", ""),
+    (".walnut-ferry", ""),
+    ("www.walnut-ferry.net", ""),
+    ("new-walnut-ferry", ""),
+    ("my_walnut-ferry", ""),
+    ("walnut-ferry_x", ""),
+    ("walnut-ferry.app.example.net", ""),
+    ("walnut-ferrys", ""),
+    ("walnutwalnut-ferry", ""),
+    ("walnut_ferry", ""),
+    ("xtenant_walnut_ferry", ""),
+    ("tenant_walnut_ferry_2", ""),
+    ("walnut ferry", ""),
+    ("walnutferry", ""),
+    ("walnut--ferry", ""),
 ];
 
 const ORDINARY: &[(&str, &str)] = &[
@@ -145,13 +145,13 @@ const ORDINARY: &[(&str, &str)] = &[
 ];
 
 const NAMES: &[(&str, &str)] = &[
-    ("Copper Grove AB", "1s"),
-    ("invoice for Copper Grove AB.", "1s"),
-    ("COPPER GROVE AB", "1s"),
-    ("q=Copper+Grove+AB", "1s"),
-    ("Copper Grove", "1w"),
-    ("customer \"copper grove\"", "1s"),
-    ("customer copper grove ab", "1w"),
+    ("Walnut Ferry AB", "1s"),
+    ("invoice for Walnut Ferry AB.", "1s"),
+    ("WALNUT FERRY AB", "1s"),
+    ("q=Walnut+Ferry+AB", "1s"),
+    ("Walnut Ferry", "1w"),
+    ("customer \"walnut ferry\"", "1s"),
+    ("customer walnut ferry ab", "1w"),
     ("Signal Inc.", "2s"),
     ("Signal, Inc", "2s"),
     ("Acme Rocket Parts", "3s"),
@@ -160,13 +160,13 @@ const NAMES: &[(&str, &str)] = &[
     ("Signal", ""),
     ("Signal Corp", ""),
     ("signal inc", ""),
-    ("copper grove ab", ""),
+    ("walnut ferry ab", ""),
     ("acme rocket parts", ""),
-    ("Copper Groves", ""),
-    ("New-Copper Grove", ""),
-    ("Copper.Grove", ""),
+    ("Walnut Ferrys", ""),
+    ("New-Walnut Ferry", ""),
+    ("Walnut.Ferry", ""),
     ("Acme.Rocket.Parts", ""),
-    ("Copper, and Grove", ""),
+    ("Walnut, and Ferry", ""),
 ];
 
 /// Scenario: every kind of name, in every neighbourhood. Guarantee: each counts as its rule says, and no more.
@@ -186,9 +186,9 @@ fn each_kind_counts_where_its_rule_says() {
 /// Scenario: a name at the very beginning, the very end, and between others. Guarantee: all are told, in order.
 #[test]
 fn places_are_exact_and_in_order() {
-    let text = "copper-grove,acme.example old-acme";
+    let text = "walnut-ferry,acme.example old-acme";
     let words: Vec<&str> = found(&some(), text).into_iter().map(|f| f.4).collect();
-    assert_eq!(words, ["copper-grove", "acme.example", "old-acme"]);
+    assert_eq!(words, ["walnut-ferry", "acme.example", "old-acme"]);
 }
 
 /// Scenario: what is told of the neighbourhood. Guarantee: it says why an ordinary word counted.
@@ -200,9 +200,9 @@ fn the_context_says_why() {
         ("/t/signal/", Context::Path),
         ("signal.app.example", Context::Host),
         ("tenant_signal", Context::Prefixed),
-        ("copper-grove", Context::Bare),
-        ("slug=copper-grove", Context::Keyed),
-        ("x=%63opper-grove", Context::Encoded),
+        ("walnut-ferry", Context::Bare),
+        ("slug=walnut-ferry", Context::Keyed),
+        ("x=%77alnut-ferry", Context::Encoded),
     ] {
         let all = found(&some(), text);
         assert_eq!(all.iter().map(|f| f.3).collect::<Vec<_>>(), [context], "{text}");

@@ -58,22 +58,22 @@ fn a_canary_is_found_however_it_is_written() {
 #[test]
 fn a_phrase_is_found_with_other_separators() {
     for text in [
-        "crisp-crest-canyon-100042",
-        "crisp_crest_canyon_100042",
-        "CrispCrestCanyon100042",
-        "crispCrest-canyon 100042",
-        "Crisp  Crest\tCanyon, 100042",
-        "Crisp\u{a0}Crest\u{2009}Canyon\u{3000}100042",
-        "/files/crisp.crest.canyon.100042.pdf",
-        "cRISP / crest / CANYON / 100042",
+        "tawny-birch-meadow-100042",
+        "tawny_birch_meadow_100042",
+        "TawnyBirchMeadow100042",
+        "tawnyBirch-meadow 100042",
+        "Tawny  Birch\tMeadow, 100042",
+        "Tawny\u{a0}Birch\u{2009}Meadow\u{3000}100042",
+        "/files/tawny.birch.meadow.100042.pdf",
+        "tAWNY / birch / MEADOW / 100042",
     ] {
         assert!(has(text, 2), "{text}");
     }
     for text in [
-        "crisp crest canyon",
-        "crisp crest canyon 1000421",
-        "crisp crest or canyon 100042",
-        "xcrisp crest canyon 100042",
+        "tawny birch meadow",
+        "tawny birch meadow 1000421",
+        "tawny birch or meadow 100042",
+        "xtawny birch meadow 100042",
     ] {
         assert_eq!(found(&some(), text), [], "{text}");
     }

@@ -13,8 +13,8 @@ fn id(n: u128) -> TenantId {
     TenantId(Uuid::from_u128(0x1b4e_28ba_2fa1_4d3c_883f_0016_d3cc_a000 + n))
 }
 
-const TOKEN: &str = "cnry-6e75c7d33d5e4df5a1a3";
-const PHRASE: &str = "Crisp Crest Canyon 100042";
+const TOKEN: &str = "cnry-4b17d02fa96c4e83b5d1";
+const PHRASE: &str = "Tawny Birch Meadow 100042";
 
 /// Some tenants: what each is known by.
 fn some() -> Mentions {
@@ -28,7 +28,7 @@ fn some() -> Mentions {
         };
     Mentions::build(
         [
-            names(1, &["copper-grove"], &["copper.shared.example"], Some("Copper Grove AB"), &[TOKEN]),
+            names(1, &["walnut-ferry"], &["walnut.shared.example"], Some("Walnut Ferry AB"), &[TOKEN]),
             names(2, &["signal"], &["signal.example"], Some("Signal Inc."), &[PHRASE]),
             names(3, &["acme", "old-acme"], &["acme.example", "gmail.com"], Some("Acme Rocket Parts"), &[]),
             names(4, &["k7xq2m9"], &["co.uk"], Some("Küsten & Söhne GmbH"), &["hook.4471@tripwire.example"]),
@@ -83,7 +83,7 @@ fn an_index_of_nothing_finds_nothing() {
 /// Scenario: a text of mentions alone. Guarantee: no more than the limit is told.
 #[test]
 fn mentions_are_limited() {
-    let text = "copper-grove ".repeat(crate::limits::MENTIONS * 2);
+    let text = "walnut-ferry ".repeat(crate::limits::MENTIONS * 2);
     assert_eq!(found(&some(), &text).len(), crate::limits::MENTIONS);
     let text =
         base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("\u{1}{TOKEN} ").repeat(1000));
