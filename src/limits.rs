@@ -228,6 +228,8 @@ pub const STATEMENT_PARAMETERS: usize = 32;
 pub const JSON_BODY_BYTES: usize = 16 * 1024;
 /// The shortest text in which names and canaries are looked for, in bytes.
 pub const MENTION_BYTES: usize = 4;
+/// What of a message is looked at to tell how something failed, in characters.
+pub const FAILURE_CHARS: usize = 256;
 /// Names in one list of the mapping.
 pub const MAPPED_NAMES: usize = 256;
 /// Versions of one service that are remembered.

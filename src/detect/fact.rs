@@ -19,8 +19,6 @@ pub enum Access {
     Exported,
     /// In a key that also names its owner: a file's key, a cache key, a job's arguments.
     Filed,
-    /// Named by an attribute of its own, as in an event.
-    Named,
 }
 
 /// Where a tenant was named that is not a declaration of whose the item is.
@@ -49,15 +47,6 @@ pub enum CacheUse {
     Miss,
     /// Written.
     Set,
-}
-
-/// What was done on a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChannelUse {
-    /// Listened to.
-    Receive,
-    /// Written to.
-    Send,
 }
 
 /// Something that happened to the system or to a tenant.
@@ -112,8 +101,6 @@ pub enum Fact {
     Context(Setting),
     /// A connection to a database or a cache.
     Connection(Fingerprint),
-    /// The database's user.
-    DatabaseUser(Fingerprint),
     /// Whether that user, this job or this route may read all tenants' rows.
     Approved,
     /// A cache entry.
@@ -148,8 +135,6 @@ pub enum Fact {
         owner: Option<TenantId>,
         /// It is declared to be everybody's.
         shared: bool,
-        /// What was done.
-        usage: ChannelUse,
     },
     /// A background job.
     Job {

@@ -193,8 +193,8 @@ impl Finding {
     /// That people write in a field where no rule expects it; `at` in nanoseconds since the epoch.
     pub fn user_content(at: u64, tenant: TenantId, service: &str, field: &str) -> Finding {
         Finding {
-            service: shown_service(service),
-            field: shown_service(field),
+            service: plain_name(service).to_owned(),
+            field: plain_name(field).to_owned(),
             ..Finding::new(at, Class::UserContent, Severity::Medium, tenant)
         }
     }
@@ -334,14 +334,10 @@ fn one_or_list(mut texts: Vec<String>) -> Value {
     }
 }
 
-/// A service's name as it may be shown: a plain short identifier, else nothing.
-pub fn shown_service(name: &str) -> String {
+/// The name of a service or a field as it may be shown: a plain short identifier, else nothing.
+pub fn plain_name(name: &str) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':');
-    if name.len() <= crate::limits::SERVICE_NAME_BYTES && name.bytes().all(plain) {
-        name.to_owned()
-    } else {
-        String::new()
-    }
+    if name.len() <= crate::limits::SERVICE_NAME_BYTES && name.bytes().all(plain) { name } else { "" }
 }
 
 /// A route template as it may be shown: what stands in one of its parts and is no plain word becomes `{}`, since a

@@ -1,17 +1,18 @@
 //! From "this looks wrong" to a finding: every candidate waits a moment, and what is seen of one trace is put
 //! together. What becomes of it is an incident.
 
-use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{batch::TenantId, limits};
 
 use super::{
-    finding::{Class, Confidence, Finding, Severity, shown_route, shown_service},
+    finding::{Class, Confidence, Finding, Severity, plain_name},
     fingerprint::Fingerprint,
     incidents::{Incidents, Pace},
     observation::{Evidence, Excuse, TraceId},
+    pending::Pending,
     state::Generations,
     suppressions::Suppressions,
 };
@@ -24,7 +25,7 @@ pub struct Candidate {
     /// What makes it the same incident beside its class.
     key: Key,
     /// How many times the usual it waits.
-    patience: u64,
+    pub(super) patience: u64,
 }
 
 /// What makes two candidates of one class the same incident.
@@ -47,8 +48,8 @@ impl Candidate {
     ) -> Self {
         let finding = Finding {
             other,
-            service: shown_service(&o.service),
-            route: o.route.map_or_else(|| Arc::from(""), shown_route),
+            service: plain_name(&o.service).to_owned(),
+            route: o.route.unwrap_or_else(|| Arc::from("")),
             traces: Some(o.trace).filter(|trace| *trace != [0; 16]).into_iter().collect(),
             principals: o.principal.into_iter().collect(),
             first_seen: o.time,
@@ -117,7 +118,7 @@ impl Candidate {
 #[derive(Debug)]
 pub struct Findings {
     settle: u64,
-    pending: VecDeque<(u64, Candidate)>,
+    pending: Pending,
     incidents: Incidents,
     cleared: Generations<Fingerprint, ()>,
     /// The incident that a trace was told in, for what comes after.
@@ -135,7 +136,7 @@ impl Findings {
     pub fn new(settle: u64, quiet: u64, update: u64, storm: usize) -> Self {
         Findings {
             settle,
-            pending: VecDeque::new(),
+            pending: Pending::default(),
             incidents: Incidents::new(Pace { quiet, update, storm }),
             cleared: Generations::new(limits::CLEARED_OBJECTS, settle.saturating_mul(4)),
             told: Generations::new(limits::CLEARED_OBJECTS, settle.saturating_mul(8)),
@@ -173,7 +174,7 @@ impl Findings {
 
     /// Forgets what names a tenant.
     pub fn forget(&mut self, tenant: TenantId) {
-        self.pending.retain(|(_, candidate)| !candidate.finding.names(tenant));
+        self.pending.drop_all(|finding| finding.names(tenant));
         self.incidents.forget(tenant);
     }
 
@@ -189,22 +190,15 @@ impl Findings {
 
     /// Something came late that excuses what waits about this trace.
     pub fn excuse(&mut self, trace: TraceId, excuse: &Excuse) {
-        if !self.pending.is_empty() {
-            let covered = |finding: &Finding| {
-                let tenants = [Some(finding.tenant), finding.other].into_iter().flatten();
-                finding.traces.contains(trace)
-                    && excuse.covers(tenants.filter(|tenant| *tenant != TenantId::NONE))
-            };
-            self.pending.retain(|(_, candidate)| !covered(&candidate.finding));
-        }
+        self.pending.drop_of(trace, |finding| {
+            let tenants = [Some(finding.tenant), finding.other].into_iter().flatten();
+            excuse.covers(tenants.filter(|tenant| *tenant != TenantId::NONE))
+        });
     }
 
     /// Nothing of this class is said of this trace: what waits is dropped.
     pub fn retract(&mut self, trace: TraceId, class: Class) {
-        if !self.pending.is_empty() {
-            let of = |c: &Candidate| c.finding.class == class && c.finding.traces.contains(trace);
-            self.pending.retain(|(_, candidate)| !of(candidate));
-        }
+        self.pending.drop_of(trace, |finding| finding.class == class);
     }
 
     /// Takes a candidate that is not merged with what else is seen of its trace.
@@ -212,37 +206,29 @@ impl Findings {
         self.tell(vec![candidate]);
     }
 
-    /// Takes a candidate. One of an incident that was told only counts there.
+    /// Takes a candidate. One of an incident that goes on counts there at once, so that a flood costs little.
     pub fn raise(&mut self, candidate: Candidate) {
+        let f = &candidate.finding;
+        if let Some(id) = self.incidents.known(f.class, candidate.key, f.at.max(self.now)) {
+            self.incidents.add(id, candidate.key, f);
+            if let Some(trace) = f.traces.first() {
+                self.told.entry(trace, || id);
+            }
+            return self.incidents.say(id, f.at.max(self.now));
+        }
         if self.pending.len() >= limits::PENDING_CANDIDATES
-            && let Some((_, oldest)) = self.pending.pop_front()
+            && let Some(oldest) = self.pending.pop()
         {
             self.tell(vec![oldest]);
         }
         let wait = self.settle.saturating_mul(candidate.patience);
-        let due = candidate.finding.at.max(self.now).saturating_add(wait);
-        let at = self.pending.partition_point(|(other, _)| *other <= due);
-        self.pending.insert(at, (due, candidate));
+        self.pending.add(candidate.finding.at.max(self.now).saturating_add(wait), candidate);
     }
 
     /// Lets time pass: what has waited long enough is told or dropped.
     pub fn expire(&mut self, now: u64) {
         self.now = self.now.max(now);
-        while self.pending.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((due, first)) = self.pending.pop_front() else { break };
-            let mut group = vec![first];
-            // What else is seen of the same trace belongs to it.
-            if let Some(trace) = group[0].finding.traces.first() {
-                let mut i = 0;
-                while i < self.pending.len() {
-                    let one = &self.pending[i].1;
-                    if one.finding.traces.first() == Some(trace) && one.patience <= group[0].patience {
-                        group.extend(self.pending.remove(i).map(|(_, candidate)| candidate));
-                    } else {
-                        i += 1;
-                    }
-                }
-            }
+        while let Some((due, mut group)) = self.pending.due(now) {
             group.iter_mut().for_each(|candidate| candidate.finding.at = due);
             self.tell(group);
         }
@@ -263,36 +249,48 @@ impl Findings {
         self.pending.len() + self.incidents.len() + self.cleared.len() + self.told.len()
     }
 
-    /// Tells what was seen of one trace as one incident, or adds it to one that was told.
+    /// Tells what was seen of one trace as one incident, or adds it to one that was told. The same class twice
+    /// between other tenants is another incident.
     fn tell(&mut self, mut group: Vec<Candidate>) {
         group.retain(|candidate| {
-            let f = &candidate.finding;
-            f.objects.iter().all(|object| self.cleared.peek(object).is_none())
+            candidate.finding.objects.iter().all(|object| self.cleared.peek(object).is_none())
         });
         group.sort_by_key(|candidate| {
             (candidate.finding.class, std::cmp::Reverse(candidate.finding.severity))
         });
-        let Some(first) = group.first().cloned() else { return };
-        // The same twice between other tenants is another incident.
-        let same = |one: &Candidate| one.finding.class != first.finding.class || one.key == first.key;
-        let (group, rest): (Vec<_>, Vec<_>) = group.into_iter().partition(same);
-        let (at, class) = (first.finding.at, first.finding.class);
-        let trace = first.finding.traces.first();
-        // Only what explains it as well takes it in: by its own key, or because it explains the same trace.
-        let known = self
-            .incidents
-            .known(class, first.key, at)
-            .or_else(|| self.incidents.goes_on(*self.told.peek(trace?)?, class));
-        let id = known.unwrap_or_else(|| self.incidents.begin(&first.finding, first.key));
-        for candidate in &group {
-            self.incidents.add(id, candidate.key, &candidate.finding);
+        let Some(class) = group.first().map(|first| first.finding.class) else { return };
+        let (leading, beside): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|one| one.finding.class == class);
+        let mut beside = beside.into_iter();
+        let (mut said, mut order) = (HashMap::new(), Vec::new());
+        for one in leading {
+            let id = match said.get(&one.key) {
+                Some(id) => *id,
+                None => {
+                    let id = self.incident(&one);
+                    said.insert(one.key, id);
+                    order.push(id);
+                    id
+                }
+            };
+            self.incidents.add(id, one.key, &one.finding);
+            // What else was seen stands beside the first.
+            beside.by_ref().for_each(|other| self.incidents.add(id, other.key, &other.finding));
         }
+        order.into_iter().for_each(|id| self.incidents.say(id, self.now));
+    }
+
+    /// The incident that a candidate belongs to: one that goes on under its key, one that explains the same trace
+    /// better, or a new one.
+    fn incident(&mut self, one: &Candidate) -> u64 {
+        let (class, trace) = (one.finding.class, one.finding.traces.first());
+        let told = trace.and_then(|trace| self.told.peek(trace).copied());
+        let known = self.incidents.known(class, one.key, one.finding.at);
+        let known = known.or_else(|| self.incidents.goes_on(told?, class));
+        let id = known.unwrap_or_else(|| self.incidents.begin(&one.finding, one.key));
         if let Some(trace) = trace {
             self.told.entry(trace, || id);
         }
-        self.incidents.say(id, at);
-        if !rest.is_empty() {
-            self.tell(rest);
-        }
+        id
     }
 }

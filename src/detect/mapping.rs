@@ -36,7 +36,6 @@ pub(crate) enum Role {
     Edge,
     Content,
     Channel,
-    ChannelOperation,
     Job,
     JobArguments,
     File,
@@ -46,8 +45,6 @@ pub(crate) enum Role {
     Event,
     TransferFrom,
     TransferTo,
-    RenamedFrom,
-    RenamedTo,
     MigratedFrom,
     Visibility,
 }
@@ -126,8 +123,6 @@ mapping! {
     content => Content,
     /// Attributes that name a channel or a queue.
     channel => Channel,
-    /// Attributes that say what was done on a channel.
-    channel_operation => ChannelOperation,
     /// Attributes with the name of a background job.
     job => Job,
     /// Attributes with the arguments of a background job.
@@ -146,10 +141,6 @@ mapping! {
     transfer_from => TransferFrom,
     /// Attributes with the tenant that an object is moved to.
     transfer_to => TransferTo,
-    /// Attributes with a tenant's old slug.
-    renamed_from => RenamedFrom,
-    /// Attributes with a tenant's new slug.
-    renamed_to => RenamedTo,
     /// Attributes with the isolation tier that a tenant leaves.
     migrated_from => MigratedFrom,
     /// Attributes that say `public` of an object.

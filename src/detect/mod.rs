@@ -25,6 +25,7 @@ mod mapping;
 pub mod mentions;
 pub mod observation;
 mod ocsf;
+mod pending;
 pub mod record;
 pub mod rules;
 pub mod scan;

@@ -210,7 +210,7 @@ impl Ownership {
                 Access::Listed => Class::CrossTenantRead,
                 Access::Found => Class::SearchForeignDocuments,
                 Access::Exported => Class::ExportMixedTenants,
-                Access::Asked | Access::Filed | Access::Named => continue,
+                Access::Asked | Access::Filed => continue,
             };
             let owner = self.objects.peek(id).map_or(tenant, |object| object.owner);
             if o.public || o.excuses([tenant, owner]) {

@@ -28,7 +28,7 @@ use super::{
     baseline::{Cusum, HOUR, MINUTE, Warmth},
     fact::{Event, Fact},
     few::Few,
-    finding::{Class, Confidence, Severity, shown_service},
+    finding::{Class, Confidence, Severity, plain_name},
     findings::{Candidate, Findings},
     observation::Observation,
     state::Generations,
@@ -292,8 +292,8 @@ pub(crate) fn facts(
     let observation = |seen: FieldSeen| {
         let mut o = Observation::new(at, signal);
         (o.tenant, o.trace) = (tenant, seen.trace);
-        o.service = shown_service(&seen.service).into();
-        let field = shown_service(&seen.field).into();
+        o.service = plain_name(&seen.service).into();
+        let field = plain_name(&seen.field).into();
         let FieldSeen { clean, found, values, sentences, .. } = seen;
         o.facts.push(Fact::Personal { field, clean, found, values, sentences });
         o

@@ -99,6 +99,9 @@ impl Rules {
     /// A tenant in `system_tenant` or `allow` is not a uuid; says where, not what.
     pub fn new(settings: &Settings, key: Key) -> Result<Self, String> {
         settings.check_telling(key)?;
+        for (n, approval) in settings.approved_statements.iter().enumerate() {
+            approval.check().map_err(|error| format!("detect.approved_statements[{n}]{error}"))?;
+        }
         let (mut principals, mut senders) = (HashMap::new(), HashMap::new());
         for (n, allowance) in settings.allow.iter().enumerate() {
             let excuse = excuse(allowance, n)?;

@@ -43,8 +43,6 @@ pub struct Session {
     pub path: Held,
     /// The database or schema of one tenant that the statement itself runs in.
     pub place: Option<TenantId>,
-    /// The trace that set it is another one.
-    pub left_over: bool,
     /// It came after what happened later on its connection: what that was set to then is not known any more.
     pub late: bool,
 }
@@ -67,9 +65,8 @@ struct Connection {
     path: Held,
     /// What the setting was before the transaction.
     before: Option<Held>,
-    /// When it was last changed, and in which trace.
+    /// When it was last changed.
     changed: u64,
-    trace: [u8; 16],
 }
 
 /// Connections and what they are set to. Where no connection is named, the trace stands for it.
@@ -97,13 +94,7 @@ impl Sessions {
             return;
         };
         let connection = self.connections.entry(id, Connection::default);
-        placed.session = Session {
-            setting: connection.setting,
-            path: connection.path,
-            place,
-            left_over: connection.trace != o.trace,
-            late: false,
-        };
+        placed.session = Session { setting: connection.setting, path: connection.path, place, late: false };
         // What comes late, or twice, does not turn the clock back.
         if o.time < connection.changed {
             placed.session = Session { place, late: true, ..Session::default() };
@@ -123,7 +114,7 @@ impl Sessions {
                 Setting::Path(tenant) => connection.path = Held::Tenant(tenant),
                 Setting::Shared => connection.path = Held::None,
             }
-            (connection.changed, connection.trace) = (o.time, o.trace);
+            connection.changed = o.time;
         }
     }
 

@@ -209,12 +209,27 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// Whether it can be about any statement.
+    ///
+    /// # Errors
+    /// It names nothing, or what is no fingerprint; says which key.
+    pub fn check(&self) -> Result<(), String> {
+        let print = |text: &String| text.len() == 16 && u64::from_str_radix(text, 16).is_ok();
+        match (&self.fingerprint, &self.table) {
+            (None, None) => {
+                Err(": expected `fingerprint` or `table`: which statements may leave the tenant out".into())
+            }
+            (Some(text), _) if !print(text) => {
+                Err(".fingerprint: expected 16 hexadecimal digits, as `audit-sql` shows them".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it is about this statement.
     pub fn fits(&self, statement: &sql::Statement) -> bool {
         let print = |text: &String| u64::from_str_radix(text, 16) == Ok(statement.fingerprint);
-        let given = self.fingerprint.is_some() || self.table.is_some();
-        given
-            && self.fingerprint.as_ref().is_none_or(print)
+        self.fingerprint.as_ref().is_none_or(print)
             && self.table.as_ref().is_none_or(|table| statement.tables.iter().any(|t| *t.name == **table))
             && self
                 .column

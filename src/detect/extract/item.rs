@@ -15,6 +15,7 @@ use super::{
     super::{
         fact::{Access, Fact, Place},
         few::Few,
+        finding::plain_name,
         fingerprint::Domain,
         mapping::Role,
         mentions,
@@ -75,7 +76,6 @@ pub(super) struct Said<'v> {
     pub operation: Option<&'v str>,
     pub edge: Option<&'v str>,
     pub channel: Option<&'v str>,
-    pub channel_operation: Option<&'v str>,
     pub job: Option<&'v str>,
     pub arguments: Option<&'v str>,
     pub event: Option<&'v str>,
@@ -168,7 +168,6 @@ impl<'v> Draft<'_, '_, 'v> {
             (Role::Namespace, AnyValue::Str(text)) => self.said.namespace = Some(text),
             (Role::DatabaseUser, AnyValue::Str(text)) => {
                 self.said.approved |= rules.approved_user(text);
-                self.facts.push(Fact::DatabaseUser(rules.key.of(Domain::Principal, text.as_bytes())));
             }
             (Role::CacheKey, AnyValue::Str(text)) => self.said.cache_key = Some(text),
             (Role::CacheHit, AnyValue::Bool(hit)) => self.said.cache_hit = Some(hit),
@@ -184,7 +183,6 @@ impl<'v> Draft<'_, '_, 'v> {
                 self.facts.extend(hash);
             }
             (Role::Channel, AnyValue::Str(text)) => self.said.channel = Some(text),
-            (Role::ChannelOperation, AnyValue::Str(text)) => self.said.channel_operation = Some(text),
             (Role::Job, AnyValue::Str(text)) => {
                 self.said.job = Some(text);
                 if rules.multi_tenant_job(text) {
@@ -288,7 +286,7 @@ impl<'v> Draft<'_, '_, 'v> {
                         matches!(fact, Fact::Mention { tenant, kind, .. } if (*tenant, *kind) == (found.tenant, found.kind))
                     };
                     if facts.len() < limits::FACTS && !facts.iter().any(said) {
-                        let field = field.get_or_insert_with(|| interned(names, shown(std::str::from_utf8(key).unwrap_or_default()))).clone();
+                        let field = field.get_or_insert_with(|| names.one(plain_name(std::str::from_utf8(key).unwrap_or_default()))).clone();
                         let (tenant, kind, strength) = (found.tenant, found.kind, found.strength);
                         facts.push(Fact::Mention { tenant, kind, strength, field });
                     }
@@ -367,22 +365,6 @@ impl<'v> Draft<'_, '_, 'v> {
         }
         Some(o)
     }
-}
-
-fn interned(
-    names: &mut std::collections::HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
-    text: &str,
-) -> Arc<str> {
-    if names.len() >= limits::KNOWN_KEYS {
-        names.clear();
-    }
-    Arc::clone(names.entry(text.into()).or_insert_with(|| text.into()))
-}
-
-/// A field's key as it may be shown: a plain short identifier, else nothing.
-fn shown(key: &str) -> &str {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':');
-    if key.len() <= limits::SERVICE_NAME_BYTES && key.bytes().all(plain) { key } else { "" }
 }
 
 fn id<const N: usize>(bytes: &[u8]) -> [u8; N] {

@@ -6,11 +6,12 @@
 mod ids;
 mod item;
 mod keys;
+mod names;
 mod told;
 mod versions;
 mod words;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     batch::{Signal, TenantId},
@@ -21,7 +22,7 @@ use crate::{
 use super::{
     fact::{Event, Fact},
     few::Few,
-    finding::shown_service,
+    finding::plain_name,
     mapping::{KnownRoles, Role},
     mentions::{self, Mentions},
     observation::{Observation, TenantState},
@@ -50,7 +51,7 @@ pub struct Context<'a> {
 #[derive(Default)]
 pub struct Extractor {
     known: KnownRoles,
-    names: HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
+    names: names::Names,
     judge: Option<(u64, sql::Judge)>,
     scratch: mentions::Scratch,
     text: String,
@@ -64,19 +65,6 @@ impl std::fmt::Debug for Extractor {
 }
 
 impl Extractor {
-    /// One copy of a name that many items have.
-    fn name(&mut self, text: &str) -> Arc<str> {
-        if let Some(name) = self.names.get(text) {
-            return Arc::clone(name);
-        }
-        if self.names.len() >= limits::KNOWN_KEYS {
-            self.names.clear();
-        }
-        let name: Arc<str> = text.into();
-        self.names.insert(text.into(), Arc::clone(&name));
-        name
-    }
-
     fn judge(&mut self, rules: &Rules, text: &str) -> Arc<sql::Statement> {
         let number = rules.roles.number;
         if self.judge.as_ref().is_none_or(|(known, _)| *known != number) {
@@ -176,7 +164,7 @@ impl<'a> Group<'a> {
     }
 
     fn begin(&mut self, extractor: &mut Extractor) {
-        self.service = extractor.name("");
+        self.service = extractor.names.one("");
         self.multi_tenant = false;
         self.resource = self.context.baggage.into_iter().collect();
     }
@@ -185,7 +173,7 @@ impl<'a> Group<'a> {
         match value {
             AnyValue::Str(name) if key == "service.name" => {
                 self.multi_tenant = self.rules.multi_tenant_service(name);
-                self.service = extractor.name(&shown_service(name));
+                self.service = extractor.names.one(plain_name(name));
             }
             _ if extractor.known.of(&self.rules.roles, key) == Some(Role::Tenant) => {
                 let named: Few<TenantId, 4> = self.tenants(value).collect();

@@ -4,8 +4,9 @@ use crate::limits;
 
 use super::{
     super::{
-        fact::{Access, CacheUse, ChannelUse, Event, Fact, Place, Setting},
+        fact::{Access, CacheUse, Event, Fact, Place, Setting},
         few::Few,
+        finding::shown_route,
         fingerprint::{Domain, Fingerprint},
         mapping::Role,
         observation::{Observation, Route},
@@ -15,9 +16,6 @@ use super::{
     item::Draft,
     keys, named,
 };
-
-/// What marks a variable in a template.
-const TEMPLATE: [char; 9] = [':', '{', '}', '<', '>', '*', '[', ']', '$'];
 
 impl Draft<'_, '_, '_> {
     /// The statement, what it does to its connection, and the tenants that it is about.
@@ -99,7 +97,7 @@ impl Draft<'_, '_, '_> {
         self.facts.push(Fact::Cache {
             key: rules.key.of(Domain::CacheKey, text.as_bytes()),
             rest: rules.key.of(Domain::CacheKey, parts.rest.as_bytes()),
-            shown: self.extractor.name(&parts.rest),
+            shown: self.extractor.names.one(&parts.rest),
             owner: parts.owner,
             shared: rules.shared_cache(text) || parts.shared,
             usage,
@@ -115,14 +113,10 @@ impl Draft<'_, '_, '_> {
         if queue && parts.owner.is_none() {
             return;
         }
-        let operation = self.said.channel_operation.unwrap_or_default();
-        let sends =
-            ["publish", "send", "create", "broadcast"].iter().any(|w| operation.eq_ignore_ascii_case(w));
         self.facts.push(Fact::Channel {
             id: rules.key.of(Domain::Channel, text.as_bytes()),
             owner: parts.owner,
             shared: rules.shared_channel(text) || parts.shared,
-            usage: if sends { ChannelUse::Send } else { ChannelUse::Receive },
         });
     }
 
@@ -225,8 +219,7 @@ impl Draft<'_, '_, '_> {
         if !text.is_empty() {
             o.public |= rules.public_route(&text);
             // A template is for people to read, but who knows what stands in it.
-            let plain = text.split('/').all(|part| ids::is_word(part.trim_matches(TEMPLATE)));
-            let shown = self.extractor.name(if plain { &text } else { "" });
+            let shown = shown_route(self.extractor.names.one(&text));
             o.route = Some(Route { id: rules.key.of(Domain::Route, text.as_bytes()), shown });
         }
         self.extractor.text = text;

@@ -34,7 +34,8 @@ pub(super) fn failure(text: &str) -> Failure {
         "type error",
         "classcast",
     ];
-    let lower = text.to_ascii_lowercase();
+    let end = text.char_indices().nth(limits::FAILURE_CHARS).map_or(text.len(), |(at, _)| at);
+    let lower = text[..end].to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if says(&MISMATCHED) {
         Failure::Mismatched

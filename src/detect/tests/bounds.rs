@@ -48,3 +48,35 @@ fn an_endless_trace_is_cut() {
     let evicted = shard.take_cut();
     assert_eq!(evicted, 100_000 - limits::SPANS_PER_TRACE as u64);
 }
+
+/// Scenario: one trace in which a sender claims fifteen thousand other tenants, and half of them again later.
+/// Guarantee: each pair is told once, without a deep stack and in bounded time.
+#[test]
+fn a_trace_of_many_tenants_is_told_pair_by_pair() {
+    let mut shard = shard(&Settings::default());
+    shard.findings().opens_only();
+    let spoof = |n: u128, at: u64| {
+        let mut o = claimed(span(1, 1, 0, SpanKind::Server, Some(1000 + n)), 1);
+        (o.at, o.time) = (at, at);
+        o
+    };
+    (0..15_000).for_each(|n| shard.observe(spoof(n, START)));
+    let mut told = shard.advance(START + 5 * SECOND).len();
+    told += shard.advance(START + 10 * SECOND).len();
+    (0..7_500).for_each(|n| shard.observe(spoof(n, START + 11 * SECOND)));
+    (3..6).for_each(|n| told += shard.advance(START + n * 10 * SECOND).len());
+    assert_eq!(told, 15_000);
+}
+
+/// Scenario: approvals that can fit no statement. Guarantee: refused, with the place and what was expected.
+#[test]
+fn an_approval_that_fits_nothing_is_refused() {
+    use crate::detect::Approval;
+    let said = |approval| {
+        let settings = Settings { approved_statements: vec![approval], ..Settings::default() };
+        Rules::new(&settings, key()).map(|_| ()).unwrap_err()
+    };
+    let print = Approval { fingerprint: Some("12".into()), ..Approval::default() };
+    assert!(said(print).starts_with("detect.approved_statements[0].fingerprint: expected 16"));
+    assert!(said(Approval::default()).contains("expected `fingerprint` or `table`"));
+}
