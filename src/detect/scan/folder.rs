@@ -52,7 +52,7 @@ impl Catalogue {
         if !path.exists() {
             return Ok(Catalogue::default());
         }
-        let Tenants { tenants } = json(path)?;
+        let Tenants { tenants } = json(path, TENANTS)?;
         let mut catalogue = Catalogue::default();
         for row in tenants {
             let state = match row.state.as_str() {
@@ -145,7 +145,7 @@ struct Allowed {
 /// The settings with what the folder adds to them.
 pub(super) fn settings(dir: &Path, base: &Settings) -> Result<Settings, String> {
     let path = dir.join("context.json");
-    let operator: Operator = if path.exists() { json(&path)? } else { Operator::default() };
+    let operator: Operator = if path.exists() { json(&path, CONTEXT)? } else { Operator::default() };
     let staff = operator.staff_users.into_iter().map(|id| (id, None, Vec::new()));
     let accounts = operator.service_accounts.into_iter().chain(operator.multi_tenant_users);
     let accounts = accounts.map(|account| (account.id, account.home_tenant_id, account.tenants));
@@ -195,7 +195,7 @@ pub(super) fn files(from: &Path) -> Result<Vec<PathBuf>, String> {
     if stream.exists() {
         return Ok(vec![stream]);
     }
-    let entries = std::fs::read_dir(from).map_err(|error| fault(from, &error))?;
+    let entries = std::fs::read_dir(from).map_err(|error| fault(from, "read", &error))?;
     let named = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let known = ["tenants.json", "context.json"].contains(&name);
@@ -213,9 +213,12 @@ pub(super) fn files(from: &Path) -> Result<Vec<PathBuf>, String> {
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let file = File::open(path).map_err(|error| fault(path, &error))?;
+const TENANTS: &str = r#"{"tenants": [{"id": "<uuid>", "slug": .., "state": "active"}, ..]}"#;
+const CONTEXT: &str = "an object of what is known, such as staff_users, public_routes, system_jobs";
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T, String> {
+    let file = File::open(path).map_err(|error| fault(path, "read", &error))?;
     serde_json::from_reader(BufReader::new(file)).map_err(|error| {
-        format!("{}:{}:{}: not the expected JSON", path.display(), error.line(), error.column())
+        format!("{}:{}:{}: expected {expected}", path.display(), error.line(), error.column())
     })
 }

@@ -53,12 +53,12 @@ pub(super) fn read(
     mut take: impl FnMut(Option<Request<'_>>) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut reader =
-        BufReader::with_capacity(1 << 20, File::open(file).map_err(|error| fault(file, &error))?);
+        BufReader::with_capacity(1 << 20, File::open(file).map_err(|error| fault(file, "read", &error))?);
     let mut line = Vec::new();
     loop {
         line.clear();
         let mut limited = std::io::Read::take(&mut reader, limits::SCAN_LINE_BYTES);
-        let n = limited.read_until(b'\n', &mut line).map_err(|error| fault(file, &error))?;
+        let n = limited.read_until(b'\n', &mut line).map_err(|error| fault(file, "read", &error))?;
         if n == 0 {
             return Ok(());
         }

@@ -57,7 +57,7 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
         now: 0,
         out: out.to_owned(),
         personal: Personal::new(&settings)?,
-        writer: BufWriter::new(File::create(out).map_err(|error| fault(out, &error))?),
+        writer: BufWriter::new(File::create(out).map_err(|error| fault(out, "written", &error))?),
     };
     scan.shard.findings().opens_only();
     for file in folder::files(from)? {
@@ -75,7 +75,7 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
         scan.now = scan.now.saturating_add(super::rules::nanos(settings.settle));
         scan.tell()?;
     }
-    scan.writer.flush().map_err(|error| fault(out, &error))?;
+    scan.writer.flush().map_err(|error| fault(out, "written", &error))?;
     Ok(scan.summary)
 }
 
@@ -131,11 +131,11 @@ impl Scan {
     fn tell(&mut self) -> Result<(), String> {
         self.shard.advance(self.now).iter().try_for_each(|finding: &Finding| {
             self.summary.findings += 1;
-            writeln!(self.writer, "{}", finding.json()).map_err(|error| fault(&self.out, &error))
+            writeln!(self.writer, "{}", finding.json()).map_err(|error| fault(&self.out, "written", &error))
         })
     }
 }
 
-fn fault(path: &Path, error: &std::io::Error) -> String {
-    format!("{}: {error}", path.display())
+fn fault(path: &Path, what: &str, error: &std::io::Error) -> String {
+    format!("{}: cannot be {what}: {error}", path.display())
 }
