@@ -115,14 +115,14 @@ impl Builder {
         let mut head = Vec::new();
         for (start, end) in Words::new(text) {
             match whole {
-                None => self.firsts.push(first(&text[start..end])),
+                None => self.firsts.push(first(text, start, end)),
                 Some(_) => self.beginnings.push(letters.finish()),
             }
             whole = Some((whole.map_or(start, |(first, _)| first), end));
             letters.add(&text[start..end]);
             if kind == Kind::Canary && head.len() < 4 {
                 head.extend_from_slice(&text[start..end]);
-                self.firsts.push(first(&head));
+                self.firsts.push(first(&head, 0, head.len()));
             }
         }
         let Some((start, end)) = whole else { return };

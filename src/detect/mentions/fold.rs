@@ -1,15 +1,11 @@
 //! Bytes as the index sees them: what is part of a word, what is not, letters without their case.
 
-use crate::scrub::unfold;
-
 /// Between words.
 const GAP: u8 = 0;
 /// Part of a word: an ASCII letter or digit, or part of a letter beyond ASCII.
 const WORD: u8 = 1;
-/// Between words, and may begin an escape.
-const ESCAPE: u8 = 2;
 /// Begins a character beyond ASCII that may be a space or a mark.
-const MARK: u8 = 3;
+const MARK: u8 = 2;
 
 static CLASS: [u8; 256] = {
     let mut class = [GAP; 256];
@@ -17,7 +13,6 @@ static CLASS: [u8; 256] = {
     while byte < 256 {
         class[byte] = match byte as u8 {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => WORD,
-            b'%' | b'\\' | b'&' => ESCAPE,
             0xC2 | 0xE2 | 0xE3 => MARK,
             0x80.. => WORD,
             _ => GAP,
@@ -71,16 +66,39 @@ pub(super) fn ends_word(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// The words of a text, one after the other. `escape` is set where an escape begins between them.
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// The words of a text, one after the other.
 pub(super) struct Words<'a> {
-    pub text: &'a [u8],
+    text: &'a [u8],
+    /// From where on the next one is looked for.
     pub at: usize,
-    pub escape: bool,
+    /// Where the block in hand begins; a bit for each of its bytes, set in words.
+    block: usize,
+    bits: u64,
 }
 
 impl<'a> Words<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        Words { text, at: 0, escape: false }
+        Words { text, at: 0, block: usize::MAX, bits: 0 }
+    }
+
+    /// The first byte from `at` on that is in a word or, with `flip` all ones, in none; the text's end, if none is.
+    #[inline]
+    fn seek(&mut self, mut at: usize, flip: u64) -> usize {
+        while at < self.text.len() {
+            let block = at & !(BLOCK - 1);
+            if block != self.block {
+                (self.block, self.bits) = (block, in_words(self.text, block));
+            }
+            let bits = (self.bits ^ flip) >> (at - block);
+            if bits != 0 {
+                return at + bits.trailing_zeros() as usize;
+            }
+            at = block + BLOCK;
+        }
+        self.text.len()
     }
 }
 
@@ -89,27 +107,55 @@ impl Iterator for Words<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Word> {
-        let text = self.text;
-        let mut at = self.at;
-        loop {
-            match CLASS[usize::from(*text.get(at)?)] {
-                WORD => break,
-                GAP => at += 1,
-                ESCAPE => {
-                    self.escape |= unfold::may_start(&text[at..]);
-                    at += 1;
-                }
-                _ => match mark(&text[at..]) {
-                    0 => break,
-                    len => at += len,
-                },
+        let start = self.seek(self.at, 0);
+        self.at = self.seek(start, !0);
+        (start < self.text.len()).then_some((start, self.at))
+    }
+}
+
+/// A bit for each byte of the block at `at`, set for those in words; none behind the text's end.
+fn in_words(text: &[u8], at: usize) -> u64 {
+    let rest = &text[at..];
+    let mut last = [0; BLOCK];
+    let block = rest.first_chunk().unwrap_or_else(|| {
+        last[..rest.len()].copy_from_slice(rest);
+        &last
+    });
+    let (mut bits, mut beyond) = (0, 0);
+    for (number, eight) in block.as_chunks().0.iter().enumerate() {
+        let eight = u64::from_le_bytes(*eight);
+        beyond |= eight;
+        bits |= word_bits(eight) << (8 * number);
+    }
+    // A mark may begin in the block before.
+    let from = at.saturating_sub(2);
+    if beyond & each(0x80) != 0 || text[from..at].iter().any(|byte| !byte.is_ascii()) {
+        let to = text.len().min(at + BLOCK);
+        for lead in (from..to).filter(|lead| CLASS[usize::from(text[*lead])] == MARK) {
+            for part in (lead..lead + mark(&text[lead..])).filter(|part| (at..at + BLOCK).contains(part)) {
+                bits &= !(1 << (part - at));
             }
         }
-        let start = at;
-        at = end(text, start);
-        self.at = at;
-        Some((start, at))
     }
+    bits
+}
+
+/// A byte, eight times.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// A bit for each of eight bytes, set for ASCII letters and digits and all beyond ASCII. Arithmetic on all eight at
+/// once: no sum leaves its byte, and a byte's top bit says whether it has reached a bound.
+#[inline]
+fn word_bits(eight: u64) -> u64 {
+    let low = eight & each(0x7F);
+    let lower = low | each(0x20);
+    let digit = (low + each(0x80 - b'0')) & !(low + each(0x7F - b'9'));
+    let letter = (lower + each(0x80 - b'a')) & !(lower + each(0x7F - b'z'));
+    let top = (digit | letter | eight) & each(0x80);
+    // The top bits side by side.
+    (top >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// Where the word at `at` ends.
@@ -126,12 +172,13 @@ pub(super) fn end(text: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// A number for the first letters of a word, its case aside.
+/// A number for the first letters of the word at `start..end`, its case aside.
 #[inline]
-pub(super) fn first(word: &[u8]) -> u64 {
-    let head = match word.first_chunk::<4>() {
-        Some(head) => u32::from_le_bytes(*head),
-        None => word.iter().rev().fold(0, |head, byte| head << 8 | u32::from(*byte)),
+pub(super) fn first(text: &[u8], start: usize, end: usize) -> u64 {
+    let len = (end - start).min(4);
+    let head = match text[start..].first_chunk::<4>() {
+        Some(head) => u32::from_le_bytes(*head) & u32::MAX >> (8 * (4 - len)),
+        None => text[start..start + len].iter().rev().fold(0, |head, byte| head << 8 | u32::from(*byte)),
     };
     u64::from(head | 0x2020_2020)
 }
@@ -154,5 +201,65 @@ impl Letters {
     #[inline]
     pub fn finish(self) -> u64 {
         (self.0 ^ self.0 >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The words, byte by byte.
+    fn plainly(text: &[u8]) -> Vec<Word> {
+        let (mut words, mut at) = (Vec::new(), 0);
+        while at < text.len() {
+            match gap(text, at) {
+                0 => {
+                    let start = at;
+                    at = end(text, at);
+                    words.push((start, at));
+                }
+                len => at += len,
+            }
+        }
+        words
+    }
+
+    proptest! {
+        /// Scenario: texts of some blocks, with letters and marks of one to four bytes over their borders. Guarantee:
+        /// blocks have the words that a walk from byte to byte has, and their first letters are those of the word alone.
+        #[test]
+        fn blocks_have_the_words_of_a_walk(
+            pieces in proptest::collection::vec(prop_oneof!["[ -~]{0,70}", "[a-z]{0,70}", "[\u{80}-\u{2FF}\u{2000}-\u{207F}\u{3000}-\u{3004}]{0,9}", any::<String>()], 0..8),
+        ) {
+            let text = pieces.concat().into_bytes();
+            let words: Vec<Word> = Words::new(&text).collect();
+            prop_assert_eq!(&words, &plainly(&text));
+            for (start, end) in words {
+                let word = &text[start..end];
+                prop_assert_eq!(first(&text, start, end), first(word, 0, word.len()));
+            }
+        }
+    }
+
+    /// Scenario: every byte at every place of a block. Guarantee: letters, digits and bytes beyond ASCII are in words,
+    /// whatever stands beside them.
+    #[test]
+    fn each_byte_at_each_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                for beside in [0, 0x7F, 0xFF] {
+                    let mut eight = [beside; 8];
+                    eight[place] = byte;
+                    let expected = byte.is_ascii_alphanumeric() || !byte.is_ascii();
+                    assert_eq!(
+                        word_bits(u64::from_le_bytes(eight)) >> place & 1 == 1,
+                        expected,
+                        "{byte} at {place}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -7,12 +7,14 @@ use super::{
     fold::{Letters, Words, end, first, gap, is_word},
     table::Pattern,
 };
-use crate::{batch::TenantId, limits};
+use crate::{batch::TenantId, limits, scrub::unfold};
 
 /// What may stand between two words of one name, in bytes.
 const GAP: usize = 5;
 /// The length of a uuid with hyphens, in bytes.
 const ID: usize = 36;
+/// Words shorter than this are no id's first group.
+const LONG: usize = 8;
 /// Words shorter than this are no part of anything encoded that is worth a look.
 const TOKEN: usize = 11;
 
@@ -23,37 +25,41 @@ impl Mentions {
         let mut words = Words::new(text);
         let mut looked_into = 0;
         while let Some((start, end)) = words.next() {
-            if scratch.hits.len() >= limits::MENTIONS {
-                return;
+            // A word behind an escaped line break: `\nwalnut-ferry`.
+            let broken = start > 0 && text[start - 1] == b'\\' && matches!(text[start], b'n' | b'r' | b't');
+            let named = self.first.has(first(text, start, end));
+            if !(named || broken || end - start >= LONG) {
+                continue;
             }
-            let word = &text[start..end];
             let mut hit = None;
             // Of a uuid with hyphens only the beginning is a word; 32 digits may be anything.
             let mut whole = 0;
-            if word.len() >= 8 {
+            if end - start >= LONG {
                 if let Some((from, to, id)) = uuid(text, start, end) {
                     hit = self.id(text, from, to, id);
                     whole = if to - from == ID { to } else { 0 };
                 }
-                if whole == 0 && word.len() >= TOKEN && start >= looked_into {
+                if whole == 0 && end - start >= TOKEN && start >= looked_into {
                     looked_into = self.token(text, (start, end), looked_into, depth, scratch);
                 }
             }
-            if self.first.has(first(word)) {
+            if named {
                 hit = hit.or_else(|| self.name(text, start, end));
             }
-            // A word behind an escaped line break: `\nwalnut-ferry`.
-            if hit.is_none() && start > 0 && text[start - 1] == b'\\' && matches!(word[0], b'n' | b'r' | b't')
-            {
-                hit = self.name(text, start + 1, end);
+            if broken {
+                hit = hit.or_else(|| self.name(text, start + 1, end));
             }
             words.at = words.at.max(whole);
             if let Some(hit) = hit {
                 words.at = hit.end;
                 scratch.hits.push(hit);
             }
+            if scratch.hits.len() >= limits::MENTIONS {
+                return;
+            }
         }
-        if words.escape && depth < limits::MENTION_ENCODINGS {
+        let mut escapes = memchr::memchr3_iter(b'%', b'\\', b'&', text);
+        if depth < limits::MENTION_ENCODINGS && escapes.any(|at| unfold::may_start(&text[at..])) {
             self.escaped(text, mark, depth, scratch);
         }
     }
