@@ -214,7 +214,9 @@ fn bench(c: &mut Criterion) {
             group.bench_function(*name, |b| {
                 b.iter(|| {
                     let mut count = 0;
-                    lines.iter().for_each(|line| mentions.scan(line, &mut scratch, &mut |_| count += 1));
+                    lines
+                        .iter()
+                        .for_each(|line| mentions.scan(line.as_bytes(), &mut scratch, &mut |_| count += 1));
                     count
                 });
             });

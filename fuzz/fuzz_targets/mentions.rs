@@ -80,7 +80,7 @@ fn text(mut data: &[u8]) -> String {
 
 fn scan(text: &str, scratch: &mut Scratch) -> Vec<Mention> {
     let mut all = Vec::new();
-    MENTIONS.scan(text, scratch, &mut |mention| all.push(mention));
+    MENTIONS.scan(text.as_bytes(), scratch, &mut |mention| all.push(mention));
     all
 }
 

@@ -176,6 +176,14 @@ impl<'a> AnyValue<'a> {
         }
     }
 
+    /// The bytes of a value that is one text, as nearly all are; nothing for any other way to write a value. The
+    /// walker has seen that they are UTF-8, so that is not looked at again.
+    #[inline]
+    pub fn one_text(message: Message<'a>) -> Option<&'a [u8]> {
+        let field = RawField::read(message.buf, message.start, message.end)?;
+        ((field.number, field.wire, field.end) == (1, LEN, message.end)).then(|| field.content())
+    }
+
     /// The text, if it is one.
     pub fn as_str(&self) -> Option<&'a str> {
         if let AnyValue::Str(text) = self { Some(text) } else { None }

@@ -61,7 +61,7 @@ pub(super) fn canary(kind: Kind, domain: &str, mentions: &mentions::Mentions) ->
     for _ in 0..TRIES {
         let canary = random(kind, domain)?;
         let mut free = true;
-        mentions.scan(&canary, &mut scratch, &mut |_| free = false);
+        mentions.scan(canary.as_bytes(), &mut scratch, &mut |_| free = false);
         if free {
             return Ok(canary);
         }
@@ -123,7 +123,7 @@ mod tests {
                 let names = mentions::Names { canaries: vec![&made], ..mentions::Names::new(tenant) };
                 let index = Mentions::build([names], []);
                 let mut found = 0;
-                index.scan(&format!("note: {made}."), &mut Default::default(), &mut |_| found += 1);
+                index.scan(format!("note: {made}.").as_bytes(), &mut Default::default(), &mut |_| found += 1);
                 assert_eq!(found, 1, "{made}");
                 seen.insert(made);
             }

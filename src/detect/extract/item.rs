@@ -42,7 +42,10 @@ pub(super) fn read(group: &mut Group<'_>, extractor: &mut Extractor, item: &Item
         }
     }
     if let Some(body) = body {
-        draft.body(AnyValue::read(body.message()));
+        match AnyValue::one_text(body.message()) {
+            Some(text) if !text.starts_with(b"{") => draft.named(b"body", false, text),
+            _ => draft.body(AnyValue::read(body.message())),
+        }
     }
     if events {
         for (key, value) in item.events().flatten() {
@@ -100,7 +103,12 @@ impl<'v> Draft<'_, '_, 'v> {
         if let (Some(key), Some(value)) = (parts.next(), parts.next())
             && (key.number, value.number, value.end) == (1, 2, field.end)
         {
-            return self.attribute(key.content(), AnyValue::read(value.message()));
+            let key = key.content();
+            let role = self.extractor.known.of(&self.group.rules.roles, key);
+            return match (role, AnyValue::one_text(value.message())) {
+                (None, Some(text)) => self.named(key, false, text),
+                _ => self.value(role, key, AnyValue::read(value.message())),
+            };
         }
         let (key, value) = view::pair(field);
         self.attribute(key.as_bytes(), value);
@@ -108,6 +116,10 @@ impl<'v> Draft<'_, '_, 'v> {
 
     fn attribute(&mut self, key: &'v [u8], value: AnyValue<'v>) {
         let role = self.extractor.known.of(&self.group.rules.roles, key);
+        self.value(role, key, value);
+    }
+
+    fn value(&mut self, role: Option<Role>, key: &'v [u8], value: AnyValue<'v>) {
         if let Some(role) = role {
             self.mapped(role, key, value);
         }
@@ -268,29 +280,40 @@ impl<'v> Draft<'_, '_, 'v> {
         }
     }
 
-    /// Looks for other tenants' names and canaries, wherever people or programs may have put them.
-    fn mentions(&mut self, key: &[u8], role: Option<Role>, value: AnyValue<'_>, depth: usize) {
+    /// Looks for other tenants' names and canaries in one text.
+    fn named(&mut self, key: &[u8], canaries_only: bool, text: &[u8]) {
         let Some(mentions) = self.group.context.mentions else { return };
-        // Where a tenant belongs it is looked at elsewhere; a canary belongs nowhere but with its owner.
-        let canaries_only = !matches!(role, None | Some(Role::Error));
+        if text.len() < limits::MENTION_BYTES {
+            return;
+        }
+        let (tenants, facts) = (&self.said.tenants, &mut self.facts);
+        let names = &mut self.extractor.names;
+        let mut field = None;
+        mentions.scan(text, &mut self.extractor.scratch, &mut |found| {
+            if canaries_only && found.kind != mentions::Kind::Canary || tenants.first() == Some(found.tenant) {
+                return;
+            }
+            let said = |fact: &Fact| {
+                matches!(fact, Fact::Mention { tenant, kind, .. } if (*tenant, *kind) == (found.tenant, found.kind))
+            };
+            if facts.len() < limits::FACTS && !facts.iter().any(said) {
+                let key = || plain_name(std::str::from_utf8(key).unwrap_or_default());
+                let field = field.get_or_insert_with(|| names.one(key())).clone();
+                let (tenant, kind, strength) = (found.tenant, found.kind, found.strength);
+                facts.push(Fact::Mention { tenant, kind, strength, field });
+            }
+        });
+    }
+
+    /// Looks for them in a value, wherever people or programs may have put them.
+    fn mentions(&mut self, key: &[u8], role: Option<Role>, value: AnyValue<'_>, depth: usize) {
+        if self.group.context.mentions.is_none() {
+            return;
+        }
         match value {
-            AnyValue::Str(text) if text.len() >= limits::MENTION_BYTES && role != Some(Role::Tenant) => {
-                let (tenants, facts) = (&self.said.tenants, &mut self.facts);
-                let names = &mut self.extractor.names;
-                let mut field = None;
-                mentions.scan(text, &mut self.extractor.scratch, &mut |found| {
-                    if canaries_only && found.kind != mentions::Kind::Canary || tenants.first() == Some(found.tenant) {
-                        return;
-                    }
-                    let said = |fact: &Fact| {
-                        matches!(fact, Fact::Mention { tenant, kind, .. } if (*tenant, *kind) == (found.tenant, found.kind))
-                    };
-                    if facts.len() < limits::FACTS && !facts.iter().any(said) {
-                        let field = field.get_or_insert_with(|| names.one(plain_name(std::str::from_utf8(key).unwrap_or_default()))).clone();
-                        let (tenant, kind, strength) = (found.tenant, found.kind, found.strength);
-                        facts.push(Fact::Mention { tenant, kind, strength, field });
-                    }
-                });
+            AnyValue::Str(text) if role != Some(Role::Tenant) => {
+                // Where a tenant belongs it is looked at elsewhere; a canary belongs nowhere but with its owner.
+                self.named(key, !matches!(role, None | Some(Role::Error)), text.as_bytes());
             }
             AnyValue::Array(list) if depth < limits::DEPTH => {
                 view::values(list).for_each(|value| self.mentions(key, role, value, depth + 1));

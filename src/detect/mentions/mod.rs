@@ -211,12 +211,12 @@ impl Mentions {
         Mentions::build(names, platform)
     }
 
-    /// Hands the mentions in `text` to `found`, in order of place, [`limits::MENTIONS`] at most. Where names overlap,
+    /// Hands the mentions in `text` (UTF-8) to `found`, in order of place, [`limits::MENTIONS`] at most. Where names overlap,
     /// the one that begins first counts, and of those the longest. What is encoded is looked into,
     /// [`limits::MENTION_ENCODINGS`] deep.
-    pub fn scan(&self, text: &str, scratch: &mut Scratch, found: &mut impl FnMut(Mention)) {
+    pub fn scan(&self, text: &[u8], scratch: &mut Scratch, found: &mut impl FnMut(Mention)) {
         scratch.hits.clear();
-        self.look(text.as_bytes(), 0, scratch);
+        self.look(text, 0, scratch);
         scratch.hits.sort_by_key(|hit| hit.start);
         scratch.hits.drain(..).for_each(found);
     }

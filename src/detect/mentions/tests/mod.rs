@@ -43,7 +43,7 @@ fn some() -> Mentions {
 /// What is found in a text: the number of the tenant, the kind, the strength, the context, and the words.
 fn found<'a>(mentions: &Mentions, text: &'a str) -> Vec<(u128, Kind, Strength, Context, &'a str)> {
     let mut all = Vec::new();
-    mentions.scan(text, &mut Scratch::default(), &mut |m| {
+    mentions.scan(text.as_bytes(), &mut Scratch::default(), &mut |m| {
         let number = m.tenant.0.as_u128() - id(0).0.as_u128();
         all.push((number, m.kind, m.strength, m.context, &text[m.start..m.end]));
     });
