@@ -5,31 +5,13 @@ use std::sync::Arc;
 use super::{
     Detector,
     assemble::Assembler,
-    caches::Caches,
-    channels::Channels,
-    connections::Connections,
-    credentials::Credentials,
-    edges::Edges,
-    enumeration::Enumeration,
+    detectors,
     finding::Finding,
     findings::Findings,
-    hit_rate::HitRate,
-    jobs::Jobs,
-    lifecycle::Lifecycle,
-    naming::Naming,
     observation::Observation,
-    ownership::Ownership,
-    personal::Personal,
-    routing::Routing,
     rules::{Rules, nanos},
     sessions::Sessions,
     settings::{DetectorName, Settings},
-    shared_caches::SharedCaches,
-    statements::Statements,
-    stuck::Stuck,
-    token_mismatch::TokenMismatch,
-    trace_crossing::TraceCrossing,
-    volume::Volume,
 };
 
 /// Driven by the `at` of observations and of [`Shard::advance`] alone.
@@ -46,36 +28,6 @@ impl Shard {
     pub fn new(settings: &Settings, rules: &Arc<Rules>) -> Self {
         let settle = nanos(settings.settle);
         let (entities, expiry) = (settings.entity_capacity, nanos(settings.object_expiry));
-        let make = |name: &DetectorName| -> Box<dyn Detector> {
-            let rules = Arc::clone(rules);
-            match name {
-                DetectorName::TokenTenantMismatch => Box::new(TokenMismatch::new(rules)),
-                DetectorName::TraceTenantCrossing => Box::new(TraceCrossing::new(rules)),
-                DetectorName::Credentials => Box::new(Credentials::new(rules, entities, expiry)),
-                DetectorName::CrossTenantRead => {
-                    Box::new(Ownership::new(rules, settings.object_capacity, entities, expiry))
-                }
-                DetectorName::Statements => Box::new(Statements::new(rules, entities, expiry)),
-                DetectorName::Connections => Box::new(Connections::new(rules, entities, expiry)),
-                DetectorName::SharedCaches => Box::new(SharedCaches::new(rules, entities, expiry)),
-                DetectorName::Caches => Box::new(Caches::new(rules, entities, expiry)),
-                DetectorName::Channels => Box::new(Channels::new(rules, entities, expiry)),
-                DetectorName::Jobs => Box::new(Jobs::new(rules, entities, expiry)),
-                DetectorName::Routing => Box::new(Routing::new(rules, entities, expiry)),
-                DetectorName::Mentions => Box::new(Naming::new(rules)),
-                DetectorName::DeletedTenantActive => Box::new(Lifecycle::new(rules)),
-                DetectorName::ResourceEnumeration => {
-                    Box::new(Enumeration::new(rules, settings.object_capacity / 4, entities, expiry))
-                }
-                DetectorName::UnusualVolume => Box::new(Volume::new(rules, entities, expiry)),
-                DetectorName::NewTenantEdge => {
-                    Box::new(Edges::new(rules, entities, expiry, nanos(settings.edge_learning)))
-                }
-                DetectorName::PiiSurge => Box::new(Personal::new(entities, expiry)),
-                DetectorName::TenantContextStuck => Box::new(Stuck::new(rules, entities, expiry)),
-                DetectorName::HitRate => Box::new(HitRate::new(entities, expiry)),
-            }
-        };
         let mut names = settings.detectors.clone();
         names.sort_by_key(|name| *name as u8);
         names.dedup();
@@ -90,7 +42,8 @@ impl Shard {
         let (quiet, update) = (nanos(settings.quiet), nanos(settings.update_interval));
         let findings = Findings::new(settle, quiet, update, settings.storm);
         let sessions = Sessions::new(entities, expiry);
-        Shard { assembler, sessions, detectors: names.iter().map(make).collect(), findings, now: 0 }
+        let detectors = names.into_iter().map(|name| detectors::make(name, settings, rules)).collect();
+        Shard { assembler, sessions, detectors, findings, now: 0 }
     }
 
     /// What candidates become.

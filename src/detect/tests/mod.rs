@@ -1,7 +1,6 @@
 //! Detectors on hand-made observations, held to their promises.
 
 mod bounds;
-
 mod engine;
 mod excuses;
 mod incidents;

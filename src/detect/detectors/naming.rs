@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     fact::Fact,

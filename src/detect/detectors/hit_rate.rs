@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::TenantId;
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     baseline::HOUR,

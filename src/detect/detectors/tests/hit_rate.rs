@@ -1,4 +1,5 @@
-use super::{super::stream::*, *};
+use super::*;
+use crate::detect::stream::*;
 
 fn look(after: u64, of: u64, owner: Option<u64>, hit: bool) -> Placed {
     item(after, of).fact(Fact::Cache {

@@ -22,7 +22,7 @@ use std::hash::BuildHasher;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     baseline::{Cusum, HOUR, MINUTE, Warmth},

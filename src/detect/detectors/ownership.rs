@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::{batch::TenantId, limits};
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     fact::{Access, Event, Fact, Place},

@@ -2,7 +2,7 @@
 //!
 //! For each principal (or session, or without both the tenant) and route: the longest run of numbers in a row, in any
 //! order; and in windows of ten minutes how many different ids were refused, by linear counting (Whang et al. 1990),
-//! against what is usual for that route (a robust level, see [`super::baseline`]) and for that principal before.
+//! against what is usual for that route (a robust level, see [`crate::detect::baseline`]) and for that principal before.
 //!
 //! An id that cannot be guessed says little when it is not there: a client that syncs what it deleted asks for forty
 //! of them. One that is somebody else's, or refused with 403, says much: ids that some tenant was given with 2xx are
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::TenantId;
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     baseline::{Distinct, Level, MINUTE, Warmth},

@@ -5,7 +5,7 @@
 //! told as high, where one that was seen at home only once counts half. *Shares*:
 //! in windows of five minutes and a hundred items one tenant has most of a service's stream, four times its usual
 //! share or more, while what comes of all others fell to half; three windows in a row are told as medium. The usual is
-//! a robust level (Gelper, Fried and Croux 2010, see [`super::baseline`]), and a window that looks stuck teaches
+//! a robust level (Gelper, Fried and Croux 2010, see [`crate::detect::baseline`]), and a window that looks stuck teaches
 //! nothing. A campaign of a large customer raises its share, but others' numbers do not fall, and the principals are
 //! its own: where a service names principals, shares alone are not told.
 //!
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::TenantId;
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     baseline::{Distinct, Level, MINUTE},

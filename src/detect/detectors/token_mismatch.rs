@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::batch::{Signal, TenantId};
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     fact::{Fact, Place},

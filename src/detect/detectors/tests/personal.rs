@@ -1,4 +1,5 @@
-use super::{super::stream::*, *};
+use super::*;
+use crate::detect::stream::*;
 
 fn detector() -> Personal {
     Personal::new(10_000, DAY)

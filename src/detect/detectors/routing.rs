@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{batch::TenantId, limits};
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     fact::{Event, Fact, Place, Setting},

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::batch::TenantId;
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     fact::{CacheUse, Fact},

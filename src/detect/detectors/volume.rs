@@ -1,7 +1,7 @@
 //! S14: far more rows or bytes than a tenant usually takes.
 //!
 //! For each tenant, service and route (or job) the numbers of rows and of bytes have a robust level and spread in the
-//! log domain with a factor for each hour of the day (Gelper, Fried and Croux 2010, see [`super::baseline`]); the same
+//! log domain with a factor for each hour of the day (Gelper, Fried and Croux 2010, see [`crate::detect::baseline`]); the same
 //! for each route over all tenants. Told is what is six spreads and a factor of eight above the tenant's own, four
 //! spreads and a factor of eight above the route's, and four times the most that this tenant took before, which fades.
 //! A robust level, since one export of everything must not teach that such are usual; the last condition, since sizes
@@ -14,7 +14,7 @@ use std::{hash::BuildHasher, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     baseline::{Baseline, MINUTE, Warmth},

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::batch::Signal;
 
-use super::{
+use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
     finding::{Class, Severity},

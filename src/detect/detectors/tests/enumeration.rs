@@ -1,4 +1,5 @@
-use super::{super::stream::*, *};
+use super::*;
+use crate::detect::stream::*;
 
 fn detector() -> Enumeration {
     Enumeration::new(rules(), 10_000, 10_000, DAY)
