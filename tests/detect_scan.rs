@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use portcullis::detect::{Settings, scan};
+use portcullis::detect::{Class, Settings, Suppression, scan};
 use serde_json::{Value, json};
 
 const A: &str = "0b7c1c1e-58f6-4a51-9d0c-0e6f0a4e1a01";
@@ -27,7 +27,8 @@ fn read(second: u64, sender: &str, declared: &str, person: &str) -> Value {
 }
 
 /// Scenario: a stream with a spoofed slug, a foreign read, a deleted tenant, and staff that does
-/// all of it too. Guarantee: the first three are told, and no more; a bad line is counted.
+/// all of it too. Guarantee: the first three are told, and no more; a bad line is counted; a suppression that the
+/// stream's own time has not passed holds its finding back, and is counted.
 #[test]
 fn a_folder_is_scanned_to_findings() {
     let dir = tempfile::tempdir().unwrap();
@@ -71,6 +72,19 @@ fn a_folder_is_scanned_to_findings() {
     ];
     assert_eq!(told, expected, "{findings}");
     assert_eq!((summary.requests, summary.findings, summary.malformed), (9, 3, 1));
+    let until = |day: &str| Suppression {
+        class: Some(Class::CrossTenantRead),
+        tenant: Some(B.into()),
+        owner: "ann".into(),
+        reason: "under repair".into(),
+        until: format!("{day}T00:00:00Z"),
+        ..Suppression::default()
+    };
+    for (day, held) in [("2027-01-01", 1), ("2026-01-01", 0)] {
+        let settings = Settings { suppressions: vec![until(day)], ..Settings::default() };
+        let summary = scan::run(dir.path(), &dir.path().join("held.ndjson"), &settings).unwrap();
+        assert_eq!((summary.findings, summary.suppressed), (3 - held, held), "until {day}");
+    }
     assert!(
         scan::run(&dir.path().join("nowhere"), &dir.path().join("x"), &Settings::default())
             .unwrap_err()

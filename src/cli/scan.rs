@@ -29,8 +29,13 @@ pub fn run(args: &ScanArgs) -> Result<Code, Failure> {
     let config: Config = args.config.load(Environment::Process)?.decode()?;
     let summary = scan::run(&args.directory, &args.findings, &config.detect).map_err(Failure::failed)?;
     say(&format!(
-        "{} requests, {} items, {} observations, {} findings, {} malformed lines",
-        summary.requests, summary.items, summary.observations, summary.findings, summary.malformed
+        "{} requests, {} items, {} observations, {} findings, {} suppressed, {} malformed lines",
+        summary.requests,
+        summary.items,
+        summary.observations,
+        summary.findings,
+        summary.suppressed,
+        summary.malformed
     ));
     Ok(Code::Ok)
 }

@@ -108,6 +108,13 @@ impl Suppressions {
         Ok(all)
     }
 
+    /// Those of a configuration alone, for a recorded stream: they count as long as its own time is before their end.
+    pub fn recorded(configured: &[Suppression], key: Key) -> Suppressions {
+        let all = Suppressions { all: Mutex::default(), key, file: PathBuf::new() };
+        all.configure(configured, u64::MAX);
+        all
+    }
+
     /// Follows a configuration that was checked; what stays in it keeps its counts.
     pub fn configure(&self, configured: &[Suppression], now: u64) {
         let mut all = self.lock();

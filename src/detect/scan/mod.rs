@@ -17,7 +17,10 @@ use std::{
 
 use personal::Personal;
 
-use super::{Context, Extractor, Finding, Key, Rules, Settings, Shard, mentions::Mentions, observe_batch};
+use super::{
+    Context, Extractor, Finding, Key, Rules, Settings, Shard, mentions::Mentions, observe_batch,
+    suppressions::Suppressions,
+};
 use crate::wire::{self, view};
 
 /// What a scan did.
@@ -31,6 +34,8 @@ pub struct Summary {
     pub observations: u64,
     /// Findings written.
     pub findings: u64,
+    /// Findings that a suppression of the configuration held back.
+    pub suppressed: u64,
     /// Lines that could not be read as a request.
     pub malformed: u64,
 }
@@ -47,10 +52,13 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
     let dir = if from.is_dir() { from } else { from.parent().unwrap_or(Path::new(".")) };
     let directory = folder::Catalogue::read(&dir.join("tenants.json"))?;
     let settings = folder::settings(dir, settings)?;
-    let rules = Arc::new(Rules::new(&settings, Key::new([0x5c; 16]))?);
+    let key = Key::new([0x5c; 16]);
+    let rules = Arc::new(Rules::new(&settings, key)?);
+    let suppressions = Arc::new(Suppressions::recorded(&settings.suppressions, key));
     let mentions = Mentions::build(directory.names(), std::iter::empty::<&str>());
     let mut scan = Scan {
         shard: Shard::new(&settings, &rules),
+        suppressions: Arc::clone(&suppressions),
         extractor: Extractor::default(),
         observations: Vec::new(),
         summary: Summary::default(),
@@ -60,6 +68,7 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
         writer: BufWriter::new(File::create(out).map_err(|error| fault(out, "written", &error))?),
     };
     scan.shard.findings().opens_only();
+    scan.shard.findings().watch(suppressions);
     for file in folder::files(from)? {
         lines::read(&file, |line| {
             let Some(request) = line else {
@@ -81,6 +90,7 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
 
 struct Scan {
     shard: Shard,
+    suppressions: Arc<Suppressions>,
     extractor: Extractor,
     observations: Vec<super::Observation>,
     summary: Summary,
@@ -130,6 +140,10 @@ impl Scan {
 
     fn tell(&mut self) -> Result<(), String> {
         self.shard.advance(self.now).iter().try_for_each(|finding: &Finding| {
+            if self.suppressions.covers(finding, finding.at) {
+                self.summary.suppressed += 1;
+                return Ok(());
+            }
             self.summary.findings += 1;
             writeln!(self.writer, "{}", finding.json()).map_err(|error| fault(&self.out, "written", &error))
         })
