@@ -266,9 +266,10 @@ impl Worker {
                     findings.raise_apart(Candidate::made(finding, thing));
                 }
                 Errand::Forget(tenant, reply) => {
-                    self.shard.findings().forget(tenant);
+                    self.shard.forget(tenant);
                     self.teller.forget(tenant);
                     self.save();
+                    self.learned();
                     let told = self.teller.suppressions.forget(tenant);
                     let mut file = self.teller.file.lock().unwrap_or_else(PoisonError::into_inner);
                     let _ = reply.send(told.and_then(|()| file.forget(tenant)));

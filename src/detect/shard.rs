@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::batch::TenantId;
+
 use super::{
     Detector,
     assemble::Assembler,
@@ -105,6 +107,12 @@ impl Shard {
                 detector.load(state);
             }
         }
+    }
+
+    /// Forgets a tenant: what goes on, and what was learned under its name.
+    pub fn forget(&mut self, tenant: TenantId) {
+        self.findings.forget(tenant);
+        self.detectors.iter_mut().for_each(|detector| detector.forget(tenant));
     }
 
     /// All entries held.

@@ -61,6 +61,12 @@ impl<K: Hash + Eq + Copy, V> Generations<K, V> {
         self.young.iter().chain(&self.old)
     }
 
+    /// Forgets what `keep` says no to. Walks the whole map: for what is seldom.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.young.retain(&mut keep);
+        self.old.retain(keep);
+    }
+
     /// Lets time pass: `now` is in nanoseconds and never goes back.
     pub fn expire(&mut self, now: u64) {
         if self.began == 0 || now.saturating_sub(self.began) >= 2 * self.lifetime {

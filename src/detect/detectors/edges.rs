@@ -137,6 +137,10 @@ impl Detector for Edges {
         self.services.load(&saved["services"]);
         self.pairs.load(&saved["pairs"]);
     }
+
+    fn forget(&mut self, tenant: TenantId) {
+        self.pairs.retain(|(_, from, to), _| *from != tenant && *to != tenant);
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ mod volume;
 
 use std::sync::Arc;
 
+use crate::batch::TenantId;
+
 use super::{DetectorName, Placed, Rules, Settings, findings::Findings, rules::nanos};
 
 pub(crate) use personal::facts as personal_facts;
@@ -52,6 +54,8 @@ pub trait Detector: Send {
     }
     /// Takes up what was kept.
     fn load(&mut self, _saved: &serde_json::Value) {}
+    /// Forgets a tenant whose data is destroyed, as far as [`Detector::save`] would name it.
+    fn forget(&mut self, _tenant: TenantId) {}
 }
 
 /// A detector with nothing learned yet.

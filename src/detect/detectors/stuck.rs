@@ -277,6 +277,16 @@ impl Detector for Stuck {
         self.services.load(&saved["services"]);
         self.shares.load(&saved["shares"]);
     }
+
+    fn forget(&mut self, tenant: TenantId) {
+        self.homes.retain(|_, home| home.tenant != tenant);
+        self.services.retain(|_, service| {
+            let named = |slot: &Option<(TenantId, u32)>| slot.is_some_and(|(known, _)| known == tenant);
+            service.top.iter_mut().filter(|slot| named(slot)).for_each(|slot| *slot = None);
+            service.suspect = service.suspect.filter(|suspect| *suspect != tenant);
+            true
+        });
+    }
 }
 
 #[cfg(test)]

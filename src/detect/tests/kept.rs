@@ -55,3 +55,32 @@ fn what_was_learned_is_kept_over_a_restart() {
     assert_eq!(run(surge(), "third"), "");
     assert_eq!(std::fs::read(dir.path().join("detect.snapshot.aside")).unwrap().len(), kept.len() - 1);
 }
+
+/// Scenario: people of ten tenants are known, and the data of one tenant is destroyed. Guarantee: what is kept of
+/// detection does not name it from that moment on, and names the others still.
+#[test]
+fn a_tenant_that_is_destroyed_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("detect.snapshot");
+    let findings = FindingsFile { file: dir.path().join("findings"), ..FindingsFile::default() };
+    let settings = Settings { findings, ..Settings::default() };
+    let now = Arc::new(Clocked::new(START));
+    let clock = Arc::clone(&now);
+    let hooks = Hooks {
+        clock: Arc::new(move || clock.load(Relaxed)),
+        snapshot: Some(path.clone()),
+        ..Hooks::default()
+    };
+    let named = |n: u64| std::fs::read_to_string(&path).unwrap().contains(&tenant(n).to_string());
+    let engine = Engine::start(&settings, &rules(), &hooks).unwrap();
+    let people = (0..500).map(|n| item(n * SECOND, n % 10).by(n % 50).on(1, 200).o).collect();
+    now.store(START + HOUR, Relaxed);
+    assert_eq!(engine.submit(people), 0);
+    engine.stop();
+    assert!(named(3) && named(4));
+    let engine = Engine::start(&settings, &rules(), &hooks).unwrap();
+    engine.forget(tenant(3)).unwrap();
+    assert!(!named(3) && named(4));
+    engine.stop();
+    assert!(!named(3));
+}
