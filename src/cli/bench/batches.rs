@@ -112,12 +112,12 @@ fn record(line: &str, time: u64, serial: u64) -> LogRecord {
     }
 }
 
-fn text(key: &str, value: &str) -> KeyValue {
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) });
     KeyValue { key: key.to_owned(), value, ..Default::default() }
 }
 
-fn integer(key: &str, value: u64) -> KeyValue {
+pub(super) fn integer(key: &str, value: u64) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::IntValue(value as i64)) });
     KeyValue { key: key.to_owned(), value, ..Default::default() }
 }

@@ -16,9 +16,9 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+use super::Sent;
 use crate::limits;
 
-const PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// How long a loop waits after a refusal.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Latencies that one loop keeps; later ones replace the oldest.
@@ -63,15 +63,25 @@ impl Seen {
 }
 
 impl Load {
-    /// Frames messages of `records` records each, for `endpoint` (`host:port` or a URL).
+    /// Frames messages of `records` records or spans each, for `endpoint` (`host:port` or a URL).
     ///
     /// # Errors
     /// The endpoint is no URL, or a message is too long for a frame.
-    pub fn new(endpoint: &str, messages: &[Bytes], records: u64, headers: HeaderMap) -> Result<Load, String> {
+    pub fn new(
+        endpoint: &str,
+        signal: Sent,
+        messages: &[Bytes],
+        records: u64,
+        headers: HeaderMap,
+    ) -> Result<Load, String> {
+        let path = match signal {
+            Sent::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+            Sent::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        };
         let url = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
         let wrong = || "--endpoint: expected host:port, for example 127.0.0.1:4317".to_owned();
         let mut parts = url.parse::<Uri>().map_err(|_| wrong())?.into_parts();
-        parts.path_and_query = Some(http::uri::PathAndQuery::from_static(PATH));
+        parts.path_and_query = Some(http::uri::PathAndQuery::from_static(path));
         let uri = Uri::from_parts(parts).map_err(|_| wrong())?;
         let frame = |message: &Bytes| {
             let length = u32::try_from(message.len()).map_err(|_| "a batch is too long".to_owned())?;
@@ -204,6 +214,7 @@ impl Load {
         }
         let body = body.to_bytes();
         let message = body.get(5..).unwrap_or_default();
+        // The answers to all signals have one shape.
         let response = ExportLogsServiceResponse::decode(message).unwrap_or_default();
         let partial = response.partial_success.map_or(0, |partial| partial.rejected_log_records);
         Ok(u64::try_from(partial).unwrap_or(0))

@@ -4,6 +4,7 @@ pub mod batches;
 mod drive;
 mod noisy;
 mod process;
+mod spans;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,10 +15,21 @@ use crate::{config::duration, identify::factory};
 use drive::{Load, Seen};
 use process::Usage;
 
-/// Different batches for each tenant.
+/// Different batches of log records for each tenant.
 const DISTINCT: usize = 4;
+/// The same of spans, so that a trace does not come again at once.
+const DISTINCT_SPANS: usize = 32;
 /// Bytes of all batches together, about, at most.
 const BATCH_BYTES: usize = 256 << 20;
+
+/// What a bench sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sent {
+    /// Log records.
+    Logs,
+    /// Spans.
+    Traces,
+}
 
 /// The options of `portcullis bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,10 +37,13 @@ pub struct BenchArgs {
     /// Where the gate takes OTLP/gRPC
     #[arg(long, default_value = "127.0.0.1:4317", value_name = "HOST:PORT")]
     pub endpoint: String,
+    /// What is sent; spans are those of a product's requests
+    #[arg(long, value_enum, default_value = "logs", conflicts_with = "noisy", value_name = "SIGNAL")]
+    pub signal: Sent,
     /// A file of log lines, the bodies of the records [default: generated lines]
     #[arg(long, value_name = "FILE")]
     pub corpus: Option<PathBuf>,
-    /// Log records in a request
+    /// Log records or spans in a request
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     pub batch: u32,
     /// Connections
@@ -98,21 +113,24 @@ pub async fn run(args: BenchArgs) -> ExitCode {
 }
 
 async fn measure(args: &BenchArgs) -> Result<Report, String> {
-    let lines = match &args.corpus {
-        Some(file) => batches::corpus(file)?,
-        None => batches::generated(),
-    };
-    let tenants = if args.tenant_id.is_empty() {
+    let tenants: Vec<String> = if args.tenant_id.is_empty() {
         (1..=args.tenants).map(|number| factory::tenant_id(&format!("bench-{number}")).to_string()).collect()
     } else {
         args.tenant_id.clone()
     };
     let records = args.batch as usize;
-    let wanted = DISTINCT * tenants.len().max(1);
-    let count = wanted.min(BATCH_BYTES / (records * 400) + 1);
-    let messages = batches::encode(&lines, count, records, &tenants);
+    let distinct = if args.signal == Sent::Logs { DISTINCT } else { DISTINCT_SPANS };
+    let count = (distinct * tenants.len().max(1)).min(BATCH_BYTES / (records * 400) + 1);
+    let messages = match (args.signal, &args.corpus) {
+        (Sent::Logs, Some(file)) => batches::encode(&batches::corpus(file)?, count, records, &tenants),
+        (Sent::Logs, None) => batches::encode(&batches::generated(), count, records, &tenants),
+        (Sent::Traces, None) => spans::encode(count, records, &tenants),
+        (Sent::Traces, Some(_)) => {
+            return Err("--corpus: expected with --signal logs alone; spans are made up".into());
+        }
+    };
     let record_bytes = messages.iter().map(|message| message.len()).sum::<usize>() / (count * records);
-    let load = Load::new(&args.endpoint, &messages, u64::from(args.batch), headers(args)?)?;
+    let load = Load::new(&args.endpoint, args.signal, &messages, u64::from(args.batch), headers(args)?)?;
     drop(messages);
     let usage = |pid: Option<u32>| pid.map(Usage::of).transpose();
     usage(args.pid)?;

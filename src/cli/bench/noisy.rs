@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::{
-    BenchArgs, batches,
+    BenchArgs, Sent, batches,
     drive::{Load, Seen},
     percentile,
 };
@@ -95,9 +95,11 @@ async fn measure(args: &BenchArgs) -> Result<Vec<[Phase; 3]>, String> {
             let limited = beside != BESIDE[2];
             let gate = Gate::start(args, limited).await?;
             let endpoint = gate.address.to_string();
-            let quiet = Load::new(&endpoint, &quiet_batches, QUIET.1 as u64, bearer(&gate.quiet)?)?;
+            let quiet =
+                Load::new(&endpoint, Sent::Logs, &quiet_batches, QUIET.1 as u64, bearer(&gate.quiet)?)?;
             let quiet = quiet.paced(QUIET.0, QUIET.2).run(2, QUIET.2, args.warm_up, args.length, || {});
-            let noisy = Load::new(&endpoint, &noisy_batches, NOISY.0 as u64, bearer(&gate.noisy)?)?;
+            let noisy =
+                Load::new(&endpoint, Sent::Logs, &noisy_batches, NOISY.0 as u64, bearer(&gate.noisy)?)?;
             let per_second = (LIMIT * TIMES) as f64 / NOISY.0 as f64;
             let noisy = if limited { noisy.paced(per_second, NOISY.1) } else { noisy };
             let (mut quiet, noisy) = if beside == BESIDE[0] {

@@ -51,10 +51,16 @@ struct Line {
     args: BenchArgs,
 }
 
-/// Scenario: a gate that refuses every third request and rejects a record of the others. Guarantee: taken,
+/// Scenario: a gate that refuses every third request and rejects a record, or a span, of the others. Guarantee: taken,
 /// refused and rejected are told apart, the token is sent, and the counts agree with the gate's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picky_gate_is_measured() {
+    for signal in ["logs", "traces"] {
+        picky_gate(signal).await;
+    }
+}
+
+async fn picky_gate(signal: &str) {
     let picky = Picky { budget: Budget::new(1 << 30), seen: AtomicU64::new(0), bearer: "Bearer abc" };
     let picky = Arc::new(picky);
     let mut settings = Settings::default();
@@ -66,7 +72,8 @@ async fn a_picky_gate_is_measured() {
     let receivers = Receivers::start(&settings, Arc::clone(&picky) as Arc<dyn Intake>).await.unwrap();
     let endpoint = receivers.grpc_address().unwrap().to_string();
     let line = ["bench", "--endpoint", &endpoint, "--batch", "50", "--for", "400ms", "--warm-up", "100ms"];
-    let line = Line::parse_from(line.into_iter().chain(["--in-flight", "4", "--token", "abc"]));
+    let line =
+        Line::parse_from(line.into_iter().chain(["--in-flight", "4", "--token", "abc", "--signal", signal]));
     let report = measure(&line.args).await.unwrap();
     let seen = &report.seen;
     assert!(seen.taken > 3, "{:?}", seen.refused);
