@@ -200,6 +200,8 @@ impl Roles {
                 }
             }
         }
+        // What says how a name begins says more.
+        roles.patterns.sort_by_key(|(before, _, _)| before.is_empty());
         Ok(roles)
     }
 
@@ -209,7 +211,9 @@ impl Roles {
             return Some(*role);
         }
         let fits = |(before, after, _): &&(Box<str>, Box<str>, Role)| {
-            key.len() > before.len() + after.len() && key.starts_with(&**before) && key.ends_with(&**after)
+            // A `*` at the end stands for something, else for anything.
+            let least = before.len() + after.len() + usize::from(after.is_empty());
+            key.len() >= least && key.starts_with(&**before) && key.ends_with(&**after)
         };
         self.patterns.iter().find(fits).map(|(_, _, role)| *role)
     }
@@ -266,6 +270,10 @@ mod tests {
             ("search.result_ids", Some(Role::Results)),
             ("export.tenant_ids", Some(Role::Tenants)),
             ("export.sample_ids", Some(Role::Exported)),
+            ("export.document_ids", Some(Role::Exported)),
+            ("report.document_ids", Some(Role::Exported)),
+            ("document_ids", Some(Role::Results)),
+            ("tenant_ids", Some(Role::Tenants)),
             ("report.tenant_ids", Some(Role::Tenants)),
             ("db.query.parameter.3", Some(Role::Parameter)),
             ("db.query.parameter.", None),

@@ -24,17 +24,40 @@ pub trait Directory: Send + Sync {
     /// What is known of a tenant.
     fn state(&self, tenant: TenantId) -> TenantState;
 
-    /// The tenant whose own schema or database has this name: a slug behind one of the usual prefixes.
+    /// Whether the tenant is one of those that there are, whatever its state.
+    fn lists(&self, tenant: TenantId) -> bool {
+        !matches!(self.state(tenant), TenantState::Unknown | TenantState::Unverified)
+    }
+
+    /// The tenant whose own schema or database has this name: its slug, with other words around it.
     fn place(&self, name: &str) -> Option<TenantId> {
         place_by_slug(self, name)
     }
 }
 
-/// The tenant whose slug stands behind a usual prefix in the name of a schema or database.
+/// The tenant whose slug stands behind a usual prefix, or among other words, in the name of a schema or database.
 pub(crate) fn place_by_slug<D: Directory + ?Sized>(directory: &D, name: &str) -> Option<TenantId> {
     let name = name.trim_matches('"');
-    let slug = PLACES.iter().find_map(|prefix| name.strip_prefix(prefix)).filter(|slug| !slug.is_empty())?;
-    directory.named(slug).or_else(|| directory.named(&slug.replace('_', "-")))
+    let slug = PLACES.iter().find_map(|prefix| name.strip_prefix(prefix)).filter(|slug| !slug.is_empty());
+    let told =
+        slug.and_then(|slug| directory.named(slug).or_else(|| directory.named(&slug.replace('_', "-"))));
+    told.or_else(|| within(directory, name))
+}
+
+/// The tenant whose slug of several words stands among the words of a name (`app_walnut_ferry_prod`), the longest
+/// first. A slug of one word may be anybody's word.
+fn within<D: Directory + ?Sized>(directory: &D, name: &str) -> Option<TenantId> {
+    const WORDS: usize = 8;
+    let is_gap = |c: char| matches!(c, '-' | '_' | '.');
+    if name.len() > crate::limits::MENTION_NAME_BYTES || !name.contains(is_gap) {
+        return None;
+    }
+    let lower = name.to_ascii_lowercase();
+    let words: Vec<&str> = lower.split(is_gap).filter(|word| !word.is_empty()).take(WORDS).collect();
+    (2..=words.len())
+        .rev()
+        .flat_map(|len| words.windows(len))
+        .find_map(|words| directory.named(&words.join("-")))
 }
 
 /// What stands before a tenant's slug in the name of its schema or database; the longest first.

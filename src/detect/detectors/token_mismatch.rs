@@ -55,14 +55,24 @@ impl Detector for TokenMismatch {
         if o.multi_tenant {
             return;
         }
-        if let Some(claimed) = o.claimed {
-            return self.differ(o, claimed, Confidence::Certain, out);
-        }
-        // A claim that a service checked and recorded, held against what it says beside it.
+        // A claim that a service checked and recorded, or what a sender without a token says in its header, held against
+        // what stands beside it.
         let claim = o.facts.iter().find_map(|fact| match fact {
             Fact::Tenant { tenant, place: Place::Claim } => Some(*tenant),
             _ => None,
         });
+        if let Some(claimed) = o.claimed {
+            self.differ(o, claimed, Confidence::Certain, out);
+            let other = claim.filter(|claim| *claim != claimed && !o.declared.contains(*claim));
+            if let Some(claim) =
+                other.filter(|claim| !o.excuses([claimed, *claim]) && !self.rules.sender_may(claimed, *claim))
+            {
+                let class = Class::TokenTenantMismatch;
+                let found = Candidate::new(o.evidence(), class, Severity::High, claimed, Some(claim));
+                out.raise(found.confidence(Confidence::High));
+            }
+            return;
+        }
         if let Some(claim) = claim {
             return self.differ(o, claim, Confidence::High, out);
         }

@@ -38,6 +38,21 @@ pub(super) fn uuid(text: &str) -> Option<uuid::Uuid> {
     matches!(text.len(), 32 | 36 | 38 | 45).then(|| uuid::Uuid::try_parse(text).ok()).flatten()
 }
 
+/// The first uuid with hyphens inside a text, and where it begins: one that is no part of a longer run of letters and
+/// digits.
+pub(super) fn uuid_in(text: &str) -> Option<(usize, uuid::Uuid)> {
+    let bytes = text.as_bytes();
+    let is = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    memchr::memchr_iter(b'-', bytes).find_map(|hyphen| {
+        let start = hyphen.checked_sub(8)?;
+        let written = text.get(start..start + 36)?;
+        if is(start.checked_sub(1)) || is(Some(start + 36)) {
+            return None;
+        }
+        Some((start, uuid::Uuid::try_parse(written).ok()?))
+    })
+}
+
 /// A file's name without its ending.
 pub(super) fn stem(text: &str) -> &str {
     match text.rsplit_once('.') {

@@ -7,6 +7,7 @@ use crate::{
     limits,
     wire::{
         Msg,
+        varint::LEN,
         view::{self, AnyValue, Item, RawField},
     },
 };
@@ -18,17 +19,19 @@ use super::{
         finding::plain_name,
         fingerprint::Domain,
         mapping::Role,
-        mentions,
+        mentions::{self, Mention},
         observation::{Excuse, Failure, Method, Observation, SpanKind, TenantState},
     },
-    Extractor, Group, ids, keys, named, texts,
-    words::{Fields, failure},
+    Extractor, Group, ids, keys, listed, named, texts,
+    words::{self, Fields, failure},
 };
 
 /// The observation of an item, if it says anything. Most log records say nothing: they are read once, field by
 /// field, and what is only wanted of the others is looked for when it is known to be one of them.
 pub(super) fn read(group: &mut Group<'_>, extractor: &mut Extractor, item: &Item<'_>) -> Option<Observation> {
-    let mut draft = Draft { group, extractor, said: Said::default(), facts: Vec::new() };
+    let facts = std::mem::take(&mut group.heard);
+    let mut draft = Draft { group, extractor, said: Said::default(), facts };
+    draft.around(item);
     let attributes = item.message.attributes_field();
     let (mut body, mut trace, mut events) = (None, &[][..], false);
     for field in item.field.message().fields() {
@@ -36,14 +39,27 @@ pub(super) fn read(group: &mut Group<'_>, extractor: &mut Extractor, item: &Item
             (_, number) if Some(number) == attributes => draft.pair(&field),
             (Msg::LogRecord, 5) => body = Some(field),
             (Msg::LogRecord, 9) | (Msg::Span, 1) => trace = field.content(),
-            (Msg::LogRecord, 12) if !field.content().is_empty() => draft.said.event = Some(field.text()),
-            (Msg::Span, 11) => events = true,
+            (Msg::LogRecord, 12) if !field.content().is_empty() => {
+                draft.said.event = Some(field.text());
+                draft.named(b"event", CANARIES, field.content());
+            }
+            (Msg::Span, 11) => {
+                events = true;
+                draft.elsewhere(item.message, &field, b"event", 0);
+            }
+            // What went wrong is told in people's words.
+            (Msg::Span, 15) => {
+                let message = field.message().last(2).map_or(&[][..], |text| text.content());
+                draft.named(b"status", ALL, message);
+            }
+            (Msg::Span, 13) => draft.elsewhere(item.message, &field, b"link", 0),
+            (message, _) if field.wire == LEN => draft.elsewhere(message, &field, b"name", 0),
             _ => {}
         }
     }
     if let Some(body) = body {
         match AnyValue::one_text(body.message()) {
-            Some(text) if !text.starts_with(b"{") => draft.named(b"body", false, text),
+            Some(text) if !text.starts_with(b"{") => draft.named(b"body", ALL, text),
             _ => draft.body(AnyValue::read(body.message())),
         }
     }
@@ -56,6 +72,15 @@ pub(super) fn read(group: &mut Group<'_>, extractor: &mut Extractor, item: &Item
     }
     draft.finish(item, id(trace))
 }
+
+/// Which mentions count in a text.
+pub(super) type Wanted = fn(&Mention) -> bool;
+pub(super) const ALL: Wanted = |_| true;
+pub(super) const CANARIES: Wanted = |found| found.kind == mentions::Kind::Canary;
+const IN_A_PATH: Wanted = |found| {
+    matches!(found.kind, mentions::Kind::Canary | mentions::Kind::Id)
+        || found.context == mentions::Context::Path
+};
 
 /// What an item said that is put together at its end.
 #[derive(Default)]
@@ -106,7 +131,7 @@ impl<'v> Draft<'_, '_, 'v> {
             let key = key.content();
             let role = self.extractor.known.of(&self.group.rules.roles, key);
             return match (role, AnyValue::one_text(value.message())) {
-                (None, Some(text)) => self.named(key, false, text),
+                (None, Some(text)) => self.named(key, ALL, text),
                 _ => self.value(role, key, AnyValue::read(value.message())),
             };
         }
@@ -136,10 +161,10 @@ impl<'v> Draft<'_, '_, 'v> {
             }
             (Role::Claim, value) => self.said.claim = self.group.tenants(value).next().or(self.said.claim),
             (Role::Principal, AnyValue::Str(text)) => self.principal(text),
-            (Role::Session, AnyValue::Str(text)) if !text.is_empty() => {
+            (Role::Session, AnyValue::Str(text)) if !words::is_placeholder(text) => {
                 self.facts.push(Fact::Session(rules.key.of(Domain::Session, text.as_bytes())));
             }
-            (Role::Credential, AnyValue::Str(text)) if !text.is_empty() => {
+            (Role::Credential, AnyValue::Str(text)) if !words::is_placeholder(text) => {
                 self.facts.push(Fact::Credential(rules.key.of(Domain::Credential, text.as_bytes())));
             }
             (Role::Route, AnyValue::Str(text)) => self.said.route = Some(text),
@@ -160,7 +185,7 @@ impl<'v> Draft<'_, '_, 'v> {
             }
             (Role::Exported, value) => self.objects(value, Access::Exported),
             (Role::Tenants, value) => {
-                for text in texts(value) {
+                for text in listed(value) {
                     if let Some(tenant) = named(self.group.context.directory, self.group.usual, text) {
                         self.facts.push(Fact::Tenant { tenant, place: Place::Exported });
                     }
@@ -177,6 +202,11 @@ impl<'v> Draft<'_, '_, 'v> {
             (Role::Connection, AnyValue::Str(text)) if !text.is_empty() => {
                 self.facts.push(Fact::Connection(rules.key.of(Domain::Connection, text.as_bytes())));
             }
+            (Role::Connection, AnyValue::Int(number)) => {
+                let text = number.to_string();
+                self.facts.push(Fact::Connection(rules.key.of(Domain::Connection, text.as_bytes())));
+            }
+            (Role::Principal, AnyValue::Int(number)) => self.principal(&number.to_string()),
             (Role::Namespace, AnyValue::Str(text)) => self.said.namespace = Some(text),
             (Role::DatabaseUser, AnyValue::Str(text)) => {
                 self.said.approved |= rules.approved_user(text);
@@ -225,7 +255,7 @@ impl<'v> Draft<'_, '_, 'v> {
     }
 
     pub(super) fn principal(&mut self, text: &str) {
-        if text.is_empty() {
+        if words::is_placeholder(text) {
             return;
         }
         let who = self.group.rules.key.of(Domain::Principal, text.as_bytes());
@@ -236,7 +266,7 @@ impl<'v> Draft<'_, '_, 'v> {
     }
 
     fn objects(&mut self, value: AnyValue<'_>, access: Access) {
-        for text in texts(value) {
+        for text in listed(value) {
             let id = ids::object(self.group.rules.key, "", text);
             self.facts.extend(id.map(|id| Fact::Object { id, access }));
         }
@@ -254,6 +284,7 @@ impl<'v> Draft<'_, '_, 'v> {
                 }
                 self.mentions(b"body", None, body, 0);
             }
+            AnyValue::Array(_) | AnyValue::Bytes(_) => self.mentions(b"body", None, body, 0),
             _ => {}
         }
     }
@@ -281,7 +312,7 @@ impl<'v> Draft<'_, '_, 'v> {
     }
 
     /// Looks for other tenants' names and canaries in one text.
-    fn named(&mut self, key: &[u8], canaries_only: bool, text: &[u8]) {
+    pub(super) fn named(&mut self, key: &[u8], wanted: Wanted, text: &[u8]) {
         let Some(mentions) = self.group.context.mentions else { return };
         if text.len() < limits::MENTION_BYTES {
             return;
@@ -290,7 +321,7 @@ impl<'v> Draft<'_, '_, 'v> {
         let names = &mut self.extractor.names;
         let mut field = None;
         mentions.scan(text, &mut self.extractor.scratch, &mut |found| {
-            if canaries_only && found.kind != mentions::Kind::Canary || tenants.first() == Some(found.tenant) {
+            if !wanted(&found) || tenants.first() == Some(found.tenant) {
                 return;
             }
             let said = |fact: &Fact| {
@@ -313,8 +344,14 @@ impl<'v> Draft<'_, '_, 'v> {
         match value {
             AnyValue::Str(text) if role != Some(Role::Tenant) => {
                 // Where a tenant belongs it is looked at elsewhere; a canary belongs nowhere but with its owner.
-                self.named(key, !matches!(role, None | Some(Role::Error)), text.as_bytes());
+                let wanted = match role {
+                    None | Some(Role::Error) => ALL,
+                    Some(Role::Path) => IN_A_PATH,
+                    Some(_) => CANARIES,
+                };
+                self.named(key, wanted, text.as_bytes());
             }
+            AnyValue::Bytes(bytes) => self.named(key, CANARIES, bytes),
             AnyValue::Array(list) if depth < limits::DEPTH => {
                 view::values(list).for_each(|value| self.mentions(key, role, value, depth + 1));
             }
@@ -335,6 +372,8 @@ impl<'v> Draft<'_, '_, 'v> {
         self.event();
         let signal = self.group.signal;
         let group = &mut *self.group;
+        // Who sends without a token may say in a header whose it is.
+        let header = group.context.fallback.filter(|_| group.context.claimed.is_none());
         let declared = || self.said.tenants.iter().chain(group.scope.iter()).chain(group.resource.iter());
         // A trace whose tenant is not known otherwise has it from any record that declares one by itself.
         let teaches = group.context.claimed.is_none()
@@ -346,7 +385,9 @@ impl<'v> Draft<'_, '_, 'v> {
         let heard = self.facts.iter().any(|fact| !matches!(fact, Fact::Principal(_) | Fact::Session(_)));
         let says = heard
             || (if self.said.tenants.is_empty() { group.telling } else { group.says_something(declared()) })
-            || self.said.claim.is_some_and(|claim| declared().any(|tenant| tenant != claim));
+            || self.said.claim.or(header).is_some_and(|claim| declared().any(|tenant| tenant != claim))
+            || self.said.claim.is_some_and(|claim| group.context.claimed.is_some_and(|token| token != claim));
+        let header = header.filter(|header| declared().any(|tenant| tenant != *header));
         if signal != Signal::Traces && !says && !teaches {
             return None;
         }
@@ -373,7 +414,7 @@ impl<'v> Draft<'_, '_, 'v> {
             failure => failure,
         };
         o.excuse = self.said.excuse.take();
-        if let Some(tenant) = self.said.claim {
+        if let Some(tenant) = self.said.claim.or(header) {
             self.facts.push(Fact::Tenant { tenant, place: Place::Claim });
         }
         if self.said.approved {

@@ -3,6 +3,7 @@
 //! One pass over the original bytes, before anything is scrubbed. Nothing of a value is kept but what an
 //! [`Observation`] holds.
 
+mod elsewhere;
 mod ids;
 mod item;
 mod keys;
@@ -16,7 +17,10 @@ use std::sync::Arc;
 use crate::{
     batch::{Signal, TenantId},
     limits,
-    wire::view::{self, AnyValue},
+    wire::{
+        Msg,
+        view::{self, AnyValue, RawField},
+    },
 };
 
 use super::{
@@ -108,8 +112,10 @@ pub fn observe_batch(
             o.facts.push(Fact::Event(Event::Deployed));
             out.push(o);
         }
+        group.around(extractor, Msg::ResourceLogs, &resource.field, b"resource");
         for scope in resource.scopes() {
             group.scope = Few::default();
+            group.around(extractor, Msg::ScopeLogs, &scope.field, b"scope");
             for (key, value) in scope.attributes() {
                 if extractor.known.of(&rules.roles, key) == Some(Role::Tenant) {
                     let named: Few<TenantId, 4> = group.tenants(value).collect();
@@ -137,6 +143,10 @@ struct Group<'a> {
     telling: bool,
     /// The trace of the last record whose tenant was handed on.
     last: [u8; 16],
+    /// What was said around the items that come next.
+    heard: Vec<Fact>,
+    /// Where the metric stands whose points are read.
+    metric: usize,
     /// The tenant that most items name, and how they write it.
     usual: Option<(TenantId, [u8; 36])>,
 }
@@ -159,6 +169,8 @@ impl<'a> Group<'a> {
             scope: none,
             telling: true,
             last: [0; 16],
+            heard: Vec::new(),
+            metric: 0,
             usual,
         }
     }
@@ -167,6 +179,19 @@ impl<'a> Group<'a> {
         self.service = extractor.names.one("");
         self.multi_tenant = false;
         self.resource = self.context.baggage.into_iter().collect();
+        self.heard.clear();
+    }
+
+    /// Looks for canaries in what stands before the items of a group; the groups of all signals have one shape.
+    fn around(&mut self, extractor: &mut Extractor, group: Msg, field: &RawField<'_>, place: &[u8]) {
+        if self.context.mentions.is_none_or(Mentions::is_empty) {
+            return;
+        }
+        let facts = std::mem::take(&mut self.heard);
+        let mut draft = item::Draft { group: self, extractor, said: item::Said::default(), facts };
+        field.message().all(1).for_each(|field| draft.elsewhere(group, &field, place, 0));
+        let facts = draft.facts;
+        self.heard = facts;
     }
 
     fn resource(&mut self, extractor: &mut Extractor, key: &str, value: AnyValue<'_>) {
@@ -208,6 +233,15 @@ fn texts(value: AnyValue<'_>) -> impl Iterator<Item = &str> {
     };
     let many = many.into_iter().flat_map(view::values).filter_map(|value| value.as_str());
     one.into_iter().chain(many).take(limits::LISTED_IDS)
+}
+
+/// The texts of a list that may also be written as one text: `a,b` or `["a","b"]`.
+fn listed(value: AnyValue<'_>) -> impl Iterator<Item = &str> {
+    let marks = |c: char| matches!(c, ',' | ';' | '[' | ']' | '{' | '}' | '"' | '\'' | ' ');
+    texts(value)
+        .flat_map(move |text| text.split(marks))
+        .filter(|text| !text.is_empty())
+        .take(limits::LISTED_IDS)
 }
 
 fn named(directory: &dyn Directory, usual: Option<(TenantId, [u8; 36])>, text: &str) -> Option<TenantId> {

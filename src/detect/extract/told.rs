@@ -1,6 +1,6 @@
 //! What an item said, put together: its statement, cache key, channel, job, event and request as facts.
 
-use crate::limits;
+use crate::{batch::TenantId, limits};
 
 use super::{
     super::{
@@ -14,7 +14,7 @@ use super::{
     },
     ids,
     item::Draft,
-    keys, named,
+    keys, named, words,
 };
 
 impl Draft<'_, '_, '_> {
@@ -97,7 +97,7 @@ impl Draft<'_, '_, '_> {
         self.facts.push(Fact::Cache {
             key: rules.key.of(Domain::CacheKey, text.as_bytes()),
             rest: rules.key.of(Domain::CacheKey, parts.rest.as_bytes()),
-            shown: self.extractor.names.one(&parts.rest),
+            shown: self.extractor.names.one(&parts.shown()),
             owner: parts.owner,
             shared: rules.shared_cache(text) || parts.shared,
             usage,
@@ -149,8 +149,15 @@ impl Draft<'_, '_, '_> {
                 }
                 Some(Role::Principal) => self.principal(text),
                 _ => {
-                    let id = ids::object(self.group.rules.key, "", text);
-                    self.facts.extend(id.map(|id| Fact::Object { id, access: Access::Filed }));
+                    // By position, under any name, or as `gid://app/Tenant/<uuid>`.
+                    let tenant = ids::uuid_in(text).map(|(_, uuid)| TenantId(uuid));
+                    match tenant.filter(|tenant| self.group.context.directory.lists(*tenant)) {
+                        Some(tenant) => self.facts.push(Fact::Tenant { tenant, place: Place::Argument }),
+                        None => {
+                            let id = ids::object(self.group.rules.key, "", text);
+                            self.facts.extend(id.map(|id| Fact::Object { id, access: Access::Filed }));
+                        }
+                    }
                 }
             },
             _ => {}
@@ -159,7 +166,7 @@ impl Draft<'_, '_, '_> {
 
     pub(super) fn edge(&mut self) {
         let (Some(status), Some(path)) = (self.said.edge, self.said.path) else { return };
-        let hit = status.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("hit"));
+        let hit = words::is_cache_hit(status);
         let path = self.group.rules.key.of(Domain::Path, ids::path_of(path).as_bytes());
         self.facts.push(Fact::Edge { path, hit });
     }

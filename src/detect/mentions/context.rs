@@ -127,9 +127,10 @@ fn telling(word: &[u8]) -> bool {
     TELLING.iter().any(|telling| word.eq_ignore_ascii_case(telling.as_bytes()))
 }
 
-/// `/t/`, `/tenants/`, `/org/` and the like.
+/// `/t/`, `/tenants/`, `/org/` and the like; but `/account/` and `/customer/` are one's own, with pages below them.
 fn telling_segment(segment: &[u8]) -> bool {
+    let own = [&b"account"[..], b"customer"].iter().any(|own| segment.eq_ignore_ascii_case(own));
     segment.eq_ignore_ascii_case(b"t")
-        || telling(segment)
+        || (telling(segment) && !own)
         || segment.split_last().is_some_and(|(s, rest)| s.eq_ignore_ascii_case(&b's') && telling(rest))
 }

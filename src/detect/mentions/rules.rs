@@ -124,7 +124,7 @@ impl Mentions {
 /// The strength of an ordinary word in its context.
 fn told(context: Context) -> Strength {
     match context {
-        Context::Keyed => Strength::Strong,
+        Context::Keyed | Context::Path | Context::Host => Strength::Strong,
         _ => Strength::Weak,
     }
 }
