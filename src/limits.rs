@@ -236,6 +236,8 @@ pub const MAPPED_NAMES: usize = 256;
 pub const SERVICE_VERSIONS: usize = 8;
 /// Services whose versions a worker remembers.
 pub const VERSIONED_SERVICES: usize = 1024;
+/// New slugs of tenants that a recorded stream tells of.
+pub const RENAMED: usize = 10_000;
 /// Entries of one detector that are kept over a restart.
 pub const SNAPSHOT_ENTRIES: usize = 10_000;
 /// The file of what detectors have learned, in bytes.

@@ -45,6 +45,7 @@ pub(crate) enum Role {
     Event,
     TransferFrom,
     TransferTo,
+    RenamedTo,
     MigratedFrom,
     Visibility,
 }
@@ -141,6 +142,8 @@ mapping! {
     transfer_from => TransferFrom,
     /// Attributes with the tenant that an object is moved to.
     transfer_to => TransferTo,
+    /// Attributes with the slug that a tenant has from now on.
+    renamed_to => RenamedTo,
     /// Attributes with the isolation tier that a tenant leaves.
     migrated_from => MigratedFrom,
     /// Attributes that say `public` of an object.

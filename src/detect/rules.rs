@@ -24,6 +24,9 @@ pub trait Directory: Send + Sync {
     /// What is known of a tenant.
     fn state(&self, tenant: TenantId) -> TenantState;
 
+    /// Hears that a tenant has a new slug. Whose catalogue follows by itself needs no telling.
+    fn renamed(&self, _tenant: TenantId, _slug: &str) {}
+
     /// Whether the tenant is one of those that there are, whatever its state.
     fn lists(&self, tenant: TenantId) -> bool {
         !matches!(self.state(tenant), TenantState::Unknown | TenantState::Unverified)
@@ -139,6 +142,12 @@ impl Rules {
             Some(text) => Some(tenant(text, || "detect.system_tenant".to_owned())?),
             None => None,
         };
+        let schema = settings.read_schema()?;
+        let mut tenant_settings = settings.tenant_settings.clone();
+        tenant_settings
+            .extend(schema.tables().iter().flat_map(|table| table.settings()).map(|name| name.to_string()));
+        tenant_settings.sort_unstable();
+        tenant_settings.dedup();
         Ok(Rules {
             key,
             roles: Roles::new(&settings.mapping)?,
@@ -148,12 +157,12 @@ impl Rules {
             services: settings.multi_tenant_services.iter().cloned().collect(),
             jobs: settings.multi_tenant_jobs.iter().cloned().collect(),
             public_routes: settings.public_routes.iter().cloned().collect(),
-            tenant_settings: settings.tenant_settings.clone(),
+            tenant_settings,
             shared_caches: settings.shared_caches.clone(),
             shared_channels: settings.shared_channels.clone(),
             database_users: settings.database_users.iter().cloned().collect(),
             approvals: settings.approved_statements.clone(),
-            schema: Arc::new(settings.read_schema()?),
+            schema: Arc::new(schema),
             principals,
             senders,
         })

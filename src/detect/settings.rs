@@ -69,9 +69,10 @@ pub struct Settings {
     /// The output of `pg_dump --schema-only` of the product's database: which tables are tenants', and their
     /// row level security. Default: none, and statements are judged by their literals alone.
     pub schema: Option<PathBuf>,
-    /// Columns that name a row's tenant. Default: `tenant_id`.
+    /// Columns that name a row's tenant. Where no table of `schema` has one, the column is taken that row level
+    /// security asks for, or one such as `org_id` that most tables have. Default: `tenant_id`.
     pub tenant_columns: Vec<String>,
-    /// Settings of a database session that name its tenant, for row level security.
+    /// Settings of a database session that name its tenant, besides those that the policies of `schema` ask for.
     /// Default: `app.current_tenant_id`, `app.current_tenant`, `app.tenant_id`.
     pub tenant_settings: Vec<String>,
     /// What keys of caches begin with that are everybody's. Default: none.
@@ -298,6 +299,7 @@ impl Settings {
     pub(crate) fn read_schema(&self) -> Result<sql::Schema, String> {
         let options = sql::Options {
             tenant_columns: self.tenant_columns.clone(),
+            learn_column: true,
             keys_by_name: true,
             ..sql::Options::default()
         };

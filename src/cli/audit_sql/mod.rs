@@ -172,6 +172,7 @@ struct TableEntry {
 fn schema(args: &AuditSqlArgs) -> Result<Schema, Failure> {
     let options = Options {
         tenant_columns: args.tenant_column.clone(),
+        learn_column: args.tenant_column == ["tenant_id"],
         tenants_tables: args.tenants_table.clone(),
         tenant_schemas: args.tenant_schema.clone(),
         ..Options::default()

@@ -109,6 +109,7 @@ pub(super) struct Said<'v> {
     pub event: Option<&'v str>,
     pub from: Option<TenantId>,
     pub to: Option<TenantId>,
+    pub renamed_to: Option<&'v str>,
     pub migrated_from: Option<&'v str>,
     pub approved: bool,
 }
@@ -180,7 +181,7 @@ impl<'v> Draft<'_, '_, 'v> {
             (Role::Status, AnyValue::Str(status)) => self.said.status = status.parse().unwrap_or(0),
             (Role::Object, AnyValue::Str(text)) => self.said.object = Some(text),
             (Role::Results, value) => {
-                let searched = ["search", "hit", "query"].iter().any(|word| name().contains(word));
+                let searched = ["search", "hit", "query", "result"].iter().any(|word| name().contains(word));
                 self.objects(value, if searched { Access::Found } else { Access::Listed });
             }
             (Role::Exported, value) => self.objects(value, Access::Exported),
@@ -246,6 +247,7 @@ impl<'v> Draft<'_, '_, 'v> {
             (Role::Event, AnyValue::Str(text)) => self.said.event = Some(text),
             (Role::TransferFrom, value) => self.said.from = self.group.tenants(value).next(),
             (Role::TransferTo, value) => self.said.to = self.group.tenants(value).next(),
+            (Role::RenamedTo, AnyValue::Str(text)) => self.said.renamed_to = Some(text),
             (Role::MigratedFrom, AnyValue::Str(text)) => self.said.migrated_from = Some(text),
             (Role::Visibility, AnyValue::Str(text)) => {
                 self.said.public |= text.eq_ignore_ascii_case("public")

@@ -176,6 +176,9 @@ impl Draft<'_, '_, '_> {
             self.facts.push(Fact::Event(Event::Transferred { from: self.said.from, to }));
         }
         let Some(name) = self.said.event else { return };
+        if let (Some(slug), Some(tenant)) = (self.said.renamed_to, self.said.tenants.first()) {
+            self.group.context.directory.renamed(tenant, slug);
+        }
         let says = |words: [&str; 2]| words.iter().all(|word| name.contains(word));
         if says(["deploy", ""]) || says(["release", ""]) {
             self.facts.push(Fact::Event(Event::Deployed));

@@ -5,12 +5,17 @@ use std::{
     fs::File,
     io::BufReader,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
 };
 
 use serde::Deserialize;
 
 use super::{
-    super::{Allowance, Approval, Directory, Settings, mentions::Names, observation::TenantState},
+    super::{
+        Allowance, Approval, Directory, Settings,
+        mentions::{Mentions, Names},
+        observation::TenantState,
+    },
     fault,
 };
 use crate::{batch::TenantId, identify, limits};
@@ -22,6 +27,8 @@ pub(super) struct Catalogue {
     states: HashMap<TenantId, TenantState>,
     slugs: HashMap<String, TenantId>,
     schemas: HashMap<String, TenantId>,
+    /// Slugs that tenants have got while the stream went on.
+    renamed: RwLock<Vec<(String, TenantId)>>,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +77,18 @@ impl Catalogue {
     }
 
     /// What the tenants go by.
-    pub(super) fn names(&self) -> impl Iterator<Item = Names<'_>> {
+    pub(super) fn mentions(&self) -> Mentions {
+        let renamed = self.renamed.read().unwrap_or_else(PoisonError::into_inner);
+        let later = renamed.iter().map(|(slug, tenant)| Names { slugs: vec![slug], ..Names::new(*tenant) });
+        Mentions::build(self.names().chain(later), std::iter::empty::<&str>())
+    }
+
+    /// How many tenants have got a new slug by now.
+    pub(super) fn count_renamed(&self) -> usize {
+        self.renamed.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn names(&self) -> impl Iterator<Item = Names<'_>> {
         self.rows.iter().map(|row| Names {
             tenant: row.id,
             slugs: row.slug.iter().chain(&row.former_slugs).map(String::as_str).collect(),
@@ -83,7 +101,23 @@ impl Catalogue {
 
 impl Directory for Catalogue {
     fn named(&self, slug: &str) -> Option<TenantId> {
-        self.slugs.get(slug).copied()
+        self.slugs.get(slug).copied().or_else(|| {
+            let renamed = self.renamed.read().unwrap_or_else(PoisonError::into_inner);
+            renamed.iter().find(|(known, _)| known == slug).map(|(_, tenant)| *tenant)
+        })
+    }
+
+    fn renamed(&self, tenant: TenantId, slug: &str) {
+        let slug = slug.to_lowercase();
+        let mut renamed = self.renamed.write().unwrap_or_else(PoisonError::into_inner);
+        let known = self.slugs.contains_key(&slug) || renamed.iter().any(|(known, _)| *known == slug);
+        if !known
+            && self.lists(tenant)
+            && slug.len() <= limits::MENTION_NAME_BYTES
+            && renamed.len() < limits::RENAMED
+        {
+            renamed.push((slug, tenant));
+        }
     }
 
     fn state(&self, tenant: TenantId) -> TenantState {

@@ -55,7 +55,7 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
     let key = Key::new([0x5c; 16]);
     let rules = Arc::new(Rules::new(&settings, key)?);
     let suppressions = Arc::new(Suppressions::recorded(&settings.suppressions, key));
-    let mentions = Mentions::build(directory.names(), std::iter::empty::<&str>());
+    let (mut mentions, mut renamed) = (directory.mentions(), 0);
     let mut scan = Scan {
         shard: Shard::new(&settings, &rules),
         suppressions: Arc::clone(&suppressions),
@@ -76,6 +76,9 @@ pub fn run(from: &Path, out: &Path, settings: &Settings) -> Result<Summary, Stri
                 scan.summary.malformed += 1;
                 return Ok(());
             };
+            if directory.count_renamed() > renamed {
+                (mentions, renamed) = (directory.mentions(), directory.count_renamed());
+            }
             scan.request(&request, &rules, &directory, &mentions)
         })?;
     }

@@ -12,6 +12,7 @@
 //! The rules, and their limits, are those of `docs/audit-sql.md`.
 
 mod cache;
+mod column;
 mod dump;
 mod facts;
 mod from;

@@ -2,13 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{policy, view};
+use super::{column, policy, view};
 
 /// How a schema is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Names of tenant columns; of several that a table has, the first of this list counts.
     pub tenant_columns: Vec<String>,
+    /// Where no table has such a column, find out which one it is (row level security, or a name such as `org_id` that
+    /// most tables have).
+    pub learn_column: bool,
     /// Tables of the tenants themselves, which are nobody's.
     pub tenants_tables: Vec<String>,
     /// How the names of tenants' own schemas begin: `tenant_acme.documents` has the shape of `public.documents`.
@@ -24,6 +27,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             tenant_columns: vec!["tenant_id".into()],
+            learn_column: false,
             tenants_tables: vec!["tenants".into()],
             tenant_schemas: vec!["tenant_".into()],
             default_schema: "public".into(),
@@ -143,6 +147,10 @@ pub struct Table {
 impl Table {
     pub(super) fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|c| &*c.name == column)
+    }
+
+    pub(super) fn column_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.columns.iter().map(|column| &column.name)
     }
 
     /// Whether it holds tenants' rows.
@@ -297,6 +305,13 @@ impl SchemaBuilder {
         self.policies.push(policy);
     }
 
+    /// What policies ask for, each with its table.
+    pub(super) fn policies_with_tables(&self) -> impl Iterator<Item = (&Table, &str)> {
+        self.policies.iter().filter_map(|policy| {
+            Some((&self.tables[*self.index.get(&policy.table)?], policy.using.as_deref()?))
+        })
+    }
+
     pub(super) fn view(&mut self, view: view::View) {
         self.table(&view.schema, &view.name).view = true;
         self.views.push(view);
@@ -329,6 +344,10 @@ impl SchemaBuilder {
     /// The schema: who owns what follows from columns and foreign keys.
     pub fn finish(mut self) -> Schema {
         self.inherit();
+        let known = |table: &Table| self.options.tenant_columns.iter().any(|column| table.has(column));
+        if self.options.learn_column && !self.tables.iter().any(known) {
+            self.options.tenant_columns.extend(column::learned(&self).map(|column| column.to_string()));
+        }
         if self.options.keys_by_name {
             self.keys_by_name();
         }
