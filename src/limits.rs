@@ -296,6 +296,8 @@ pub const SQL_TENANTS: usize = 256;
 pub const SQL_TENANT_BYTES: usize = TENANT_TEXT_BYTES;
 /// The name of a setting, in bytes.
 pub const SQL_SETTING_BYTES: usize = 128;
+/// A quoted name of a statement that is shown, in bytes; PostgreSQL's own bound. What is longer is no name.
+pub const SQL_NAME_BYTES: usize = 63;
 /// Columns that one statement is remembered to compare with values.
 pub const SQL_EQUALITIES: usize = 32;
 

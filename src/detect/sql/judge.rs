@@ -119,8 +119,10 @@ fn template(schema: &Schema, shape: &Shape, text: &str) -> Template {
         let upper = name.to_ascii_uppercase();
         ALL_KEYWORDS.binary_search(&upper.as_str()).is_ok() || schema.find(None, name).is_some()
     };
-    let whole = shape.normalized(text, &|_| true);
-    let fingerprint = fnv(whole.as_bytes());
+    // A text that isn't understood may have been taken apart at the wrong places: its names are not shown. What is
+    // not shown has no part in the fingerprint either: values could be guessed by it.
+    let mut normalized = shape.normalized(text, unread.then_some(&known as &dyn Fn(&str) -> bool));
+    let fingerprint = fnv(normalized.as_bytes());
     let scope = match noted.missing.is_empty() {
         // Part of it is known to be unscoped, whatever the rest is.
         false => Scope::Unscoped(noted.missing),
@@ -128,8 +130,6 @@ fn template(schema: &Schema, shape: &Shape, text: &str) -> Template {
         true if noted.owned => Scope::Scoped,
         true => Scope::NotOwned,
     };
-    // A text that isn't understood may have been taken apart at the wrong places: its names are not shown.
-    let mut normalized = if unread { shape.normalized(text, &known) } else { whole };
     if normalized.len() > limits::SQL_NORMALIZED_BYTES {
         let mut end = limits::SQL_NORMALIZED_BYTES;
         while !normalized.is_char_boundary(end) {

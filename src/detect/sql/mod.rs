@@ -22,6 +22,7 @@ mod policy;
 mod query;
 mod schema;
 mod shape;
+mod shown;
 mod shows;
 mod solve;
 mod statement;

@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use super::tokens::{Kind, Tokens, is_word_start};
+use super::tokens::{Kind, Token, Tokens, is_word_start};
 use crate::limits;
 
 /// What stands in a slot.
@@ -58,38 +58,10 @@ pub(super) struct Shape {
     pub slots: Vec<Slot>,
     /// Values of further rows and places, with the slot that each shares.
     pub extra: Vec<(u32, Slot)>,
-    /// The text is longer than is looked at.
+    /// Not all of the statement is there: the text is longer than is looked at, or somebody cut it before.
     pub cut: bool,
     raw: Vec<Item>,
 }
-
-/// The words before which an opening bracket gets a space.
-const SPACED: [&str; 24] = [
-    "all",
-    "and",
-    "any",
-    "as",
-    "by",
-    "else",
-    "exists",
-    "from",
-    "in",
-    "into",
-    "join",
-    "not",
-    "on",
-    "or",
-    "over",
-    "returning",
-    "select",
-    "set",
-    "some",
-    "then",
-    "using",
-    "values",
-    "when",
-    "where",
-];
 
 impl Shape {
     /// Reads a text.
@@ -104,7 +76,10 @@ impl Shape {
             end -= 1;
         }
         let text = &text[..end];
-        for token in Tokens::new(text) {
+        let mut tokens = Tokens::new(text);
+        let mut last = None;
+        for token in tokens.by_ref() {
+            last = Some(token);
             let (start, end) = (token.start, token.end);
             let kind = match token.kind {
                 Kind::Word => self.word(text, start, end),
@@ -116,6 +91,7 @@ impl Shape {
             };
             self.push(text, Item { kind, start, end, slot: 0, row: false });
         }
+        self.cut |= tokens.open() || last.is_some_and(|last| cut_off(text, last));
         self.settings(text);
         self.collapse(text);
     }
@@ -231,6 +207,13 @@ impl Shape {
             }
         }
         self.raw = raw;
+        // A mark at an end changes nothing: the statement is the same without it.
+        let ends = |item: &Item| &text[item.start..item.end] == ";";
+        while self.items.last().is_some_and(ends) {
+            self.items.pop();
+        }
+        let leading = self.items.iter().take_while(|item| ends(item)).count();
+        self.items.drain(..leading);
     }
 
     /// `value, value, ..`: one of them stays.
@@ -372,39 +355,16 @@ impl Shape {
             before = Some(item);
         }
     }
-
-    /// Items for people: names and keywords in small letters, `?` for each value, one space or none between them.
-    /// `shown` says which names may be shown.
-    pub fn normalized(&self, text: &str, shown: &dyn Fn(&str) -> bool) -> String {
-        let mut out = String::new();
-        for (n, item) in self.items.iter().enumerate() {
-            let of = &text[item.start..item.end];
-            let before = n.checked_sub(1).map(|n| &self.items[n]);
-            let after = self.items.get(n + 1);
-            if before.is_some_and(|before| spaced(text, before, item)) {
-                out.push(' ');
-            }
-            let lone = || {
-                before.is_some_and(|b| is(text, b, &["where", "and", "or", "not", "on", "having"]))
-                    || after.is_some_and(|a| is(text, a, &["and", "or"]))
-            };
-            match item.kind {
-                ItemKind::Op => out.push_str(of),
-                ItemKind::Word if shown(of) => out.extend(of.chars().map(|c| c.to_ascii_lowercase())),
-                ItemKind::Quoted | ItemKind::Name if shown(of) => out.push_str(of),
-                ItemKind::Word | ItemKind::Quoted | ItemKind::Name => out.push('_'),
-                ItemKind::Value(Value::Bool) if !item.row && lone() => {
-                    out.extend(of.chars().map(|c| c.to_ascii_lowercase()));
-                }
-                ItemKind::Value(_) => out.push('?'),
-            }
-        }
-        out
-    }
 }
 
 /// Types that are written before their text.
 const TYPES: [&str; 6] = ["interval", "date", "time", "timestamp", "timestamptz", "timetz"];
+
+/// Whether a text ends in dots, which those write who cut it.
+fn cut_off(text: &str, last: Token) -> bool {
+    let end = &text[..last.end];
+    last.kind != Kind::Str && last.kind != Kind::Quoted && (end.ends_with("...") || end.ends_with('…'))
+}
 
 /// Whether an item is one of these keywords, given in small letters.
 pub(super) fn is(text: &str, item: &Item, words: &[&str]) -> bool {
@@ -468,23 +428,4 @@ fn alike(text: &str, a: &[Item], b: &[Item]) -> bool {
             }
             _ => a.kind == b.kind && text[a.start..a.end] == text[b.start..b.end],
         })
-}
-
-fn spaced(text: &str, before: &Item, item: &Item) -> bool {
-    let (last, this) = (&text[before.start..before.end], &text[item.start..item.end]);
-    let op = |item: &Item| item.kind == ItemKind::Op;
-    if op(item) {
-        match this {
-            "." | "," | ";" | ")" | "[" | "]" | "::" => return false,
-            "(" => {
-                return match before.kind {
-                    ItemKind::Word => is(text, before, &SPACED),
-                    ItemKind::Op => !matches!(last, "(" | "["),
-                    _ => false,
-                };
-            }
-            _ => {}
-        }
-    }
-    !(op(before) && matches!(last, "." | "(" | "[" | "::"))
 }

@@ -9,6 +9,7 @@ use super::{
     level::{Col, Level, Role, fold},
     query::Body,
     schema::{Owner, Rls},
+    shown::name_shown,
     solve,
     statement::{Missing, Reason},
     walk::{self, Walk},
@@ -121,21 +122,23 @@ impl Walk<'_> {
     /// What is missing of a table.
     pub fn missing(&self, table: usize, alias: &Arc<str>, reason: Reason, by_key: bool) -> Missing {
         let table = self.schema.table(table);
+        // An alias is the statement's own; a name of the schema is no value.
+        let shown = if **alias == *table.name { alias } else { name_shown(alias) };
         let predicate =
             match (&table.tenant, table.foreign_keys.iter().find(|k| self.schema.table(k.parent).owned())) {
                 (Some(column), _) if table.owner == Owner::Column => {
-                    format!("\"{alias}\".\"{column}\" = ?")
+                    format!("\"{shown}\".\"{column}\" = ?")
                 }
                 (_, Some(key)) if table.owner == Owner::Parent => {
                     let parent = self.schema.table(key.parent);
                     let (from, to) = (&key.columns[0], &key.parent_columns[0]);
-                    format!("\"{alias}\".\"{from}\" = \"{}\".\"{to}\" of a tenant", parent.name)
+                    format!("\"{shown}\".\"{from}\" = \"{}\".\"{to}\" of a tenant", parent.name)
                 }
                 _ => String::new(),
             };
         Missing {
             table: Arc::clone(&table.shown),
-            alias: Arc::clone(alias),
+            alias: shown.into(),
             reason,
             predicate: predicate.into(),
             by_key,

@@ -7,7 +7,7 @@
 pub(super) enum Kind {
     /// A name or keyword without quotes.
     Word,
-    /// A name in double quotes.
+    /// A name in double quotes, or in MySQL's backticks.
     Quoted,
     /// Any form of string: `'..'`, `E'..'`, `$$..$$`, `B'..'`, `X'..'`, `U&'..'`.
     Str,
@@ -37,6 +37,8 @@ pub(super) struct Tokens<'a> {
     last: Option<Token>,
     /// Open square brackets, in which a colon is a slice.
     brackets: u32,
+    /// A quote or a comment was open at the end.
+    open: bool,
 }
 
 /// Words after which `?` is a parameter, not an operator.
@@ -56,7 +58,12 @@ pub(super) fn is_word(byte: u8) -> bool {
 
 impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
-        Tokens { text: text.as_bytes(), at: 0, places: 0, last: None, brackets: 0 }
+        Tokens { text: text.as_bytes(), at: 0, places: 0, last: None, brackets: 0, open: false }
+    }
+
+    /// Whether a quote or a comment was still open at the end, as in a text that was cut.
+    pub fn open(&self) -> bool {
+        self.open
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -97,6 +104,7 @@ impl<'a> Tokens<'a> {
                 _ => self.at += 1,
             }
         }
+        self.open = true;
     }
 
     /// To the end of what `quote` opened before `self.at`; a doubled quote stands for itself.
@@ -116,6 +124,7 @@ impl<'a> Tokens<'a> {
             }
         }
         self.at = self.text.len();
+        self.open = true;
     }
 
     /// Dollar quotes: `$$..$$`, `$tag$..$tag$`. Whether there was one.
@@ -128,8 +137,9 @@ impl<'a> Tokens<'a> {
             return false;
         }
         let inside = self.at + tag.len();
-        self.at = memchr::memmem::find(&self.text[inside..], tag)
-            .map_or(self.text.len(), |n| inside + n + tag.len());
+        let end = memchr::memmem::find(&self.text[inside..], tag);
+        self.open |= end.is_none();
+        self.at = end.map_or(self.text.len(), |n| inside + n + tag.len());
         true
     }
 
@@ -298,6 +308,11 @@ impl Iterator for Tokens<'_> {
                 self.quoted(b'"', false);
                 Kind::Quoted
             }
+            b'`' if memchr::memchr(b'`', &self.text[self.at + 1..]).is_some() => {
+                self.at += 1;
+                self.quoted(b'`', false);
+                Kind::Quoted
+            }
             b'$' if self.peek(1).is_ascii_digit() => {
                 let mut number = 0u32;
                 self.at += 1;
@@ -354,6 +369,7 @@ mod tests {
         assert_eq!(kinds("'a''b' E'\\'x' $$ ' $$ $t$ $$ $t$ b'1' x'F' U&'x' n'y'"), "ssssssss");
         assert_eq!(kinds("\"a\"\"b\" U&\"x\" _a$1 é"), "qqww");
         assert_eq!(kinds("1 -- 2 'x\n/* /* 3 */ 4 */ 5.5e-3 .5 0xFF 1_000"), "nnnnn");
+        assert_eq!(kinds("`a b` = `c`"), "qoq");
         assert_eq!(kinds("'open"), "s");
         assert_eq!(kinds("E'open\\"), "s");
     }

@@ -1,6 +1,7 @@
 //! What is said of statements, by example.
 
 mod scopes;
+mod shown;
 mod texts;
 
 use std::sync::{Arc, LazyLock};
