@@ -282,6 +282,9 @@ pub const SQL_TEXT_BYTES: usize = 256 * 1024;
 pub const SQL_ITEMS: usize = 4096;
 /// Brackets and subqueries inside one another, in levels.
 pub const SQL_DEPTH: usize = 50;
+/// Names, columns and conditions that are looked at to judge one statement, each as often as it is; one that needs
+/// more is not judged. Some 20 milliseconds.
+pub const SQL_STEPS: usize = 500_000;
 /// Tenants and settings of a text for it to be remembered.
 pub const SQL_VALUES_KEPT: usize = 8;
 /// Texts remembered with what was said of them, in each of two generations.

@@ -43,6 +43,10 @@ impl Facts {
         self.strict.extend(other.strict);
     }
 
+    fn len(&self) -> usize {
+        self.bound.len() + self.pairs.len() + self.keys.len() + self.held.len() + self.strict.len()
+    }
+
     fn or(arms: Vec<Facts>) -> Facts {
         let mut arms = arms.into_iter().filter(|arm| !arm.never);
         let Some(mut all) = arms.next() else { return Facts { never: true, ..Facts::default() } };
@@ -82,6 +86,9 @@ pub(super) struct Reader<'w, 'a, 'e> {
 impl Reader<'_, '_, '_> {
     /// The facts of `e`, or of `NOT e`.
     pub fn facts(&mut self, e: &Expr, not: bool) -> Facts {
+        if !self.walk.budget.spend(1) {
+            return Facts::default();
+        }
         match e {
             Expr::Nested(e) => self.facts(e, not),
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.facts(expr, !not),
@@ -133,11 +140,19 @@ impl Reader<'_, '_, '_> {
         let mut open: Vec<usize> =
             arms.iter().filter(|arm| !arm.never).flat_map(|arm| arm.bound.iter().copied()).collect();
         let always = arms.iter().any(|arm| arm.always);
-        let all = Facts::or(arms);
+        let all = self.or(arms);
+        self.walk.budget.spend(open.len() * all.bound.len() / 8);
         open.retain(|alias| !all.bound.contains(alias));
         let reason = if always { Reason::AlwaysTrue } else { Reason::Or };
         self.notes.extend(open.into_iter().map(|alias| (alias, reason)));
         all
+    }
+
+    /// What follows from each of these. Looking for each fact of one among those of another has its price.
+    fn or(&mut self, arms: Vec<Facts>) -> Facts {
+        let first = arms.iter().find(|arm| !arm.never).map_or(0, Facts::len);
+        let steps = arms.iter().map(|arm| 1 + first * arm.len() / 8).sum();
+        if self.walk.budget.spend(steps) { Facts::or(arms) } else { Facts::default() }
     }
 
     fn comparison(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr, not: bool) -> Facts {
@@ -271,7 +286,7 @@ impl Reader<'_, '_, '_> {
             _ if not => self.unread(e, Reason::Negated),
             InTarget::List(list) => {
                 let arms: Vec<Facts> = list.iter().map(|value| self.equal(e, value, true)).collect();
-                Facts::or(arms)
+                self.or(arms)
             }
             InTarget::Subquery(query) => self.in_query(e, query),
             InTarget::Unnest(array) => {
@@ -289,7 +304,7 @@ impl Reader<'_, '_, '_> {
         if let SetExpr::Values(values) = &*query.body {
             let rows = values.rows.iter().map(|row| row.content.as_slice());
             let arms: Vec<Facts> = rows.map(|row| self.row(e, row)).collect();
-            return Facts::or(arms);
+            return self.or(arms);
         }
         let mut facts = self.semi(query);
         let outputs: Vec<&Expr> = match &*query.body {
@@ -389,6 +404,10 @@ impl Reader<'_, '_, '_> {
     }
 
     fn named(&mut self, names: &[sqlparser::ast::Ident]) -> Side {
+        // Without its table a name is looked for among the columns of each.
+        if !self.walk.budget.spend(self.level.aliases.len() * if names.len() == 1 { 4 } else { 1 }) {
+            return Side::Other;
+        }
         if let Some((alias, col)) = self.level.lookup(self.walk.schema, names, self.inner.as_ref()) {
             return Side::Here(alias, col);
         }

@@ -121,6 +121,10 @@ impl Walk<'_> {
             && let Some(cte) = self.ctes.iter_mut().rev().find(|cte| cte.name == name)
         {
             cte.used = true;
+            // Named again and again, one query of many columns becomes very many.
+            if !self.budget.spend(1 + cte.body.cols.len() + cte.body.missing.len()) {
+                return Alias::new(alias, Columns::Made(Vec::new(), false), Role::Plain);
+            }
             return cte.body.clone().alias(alias);
         }
         self.base(schema, name, alias)
@@ -165,6 +169,7 @@ impl Walk<'_> {
                         let Some((schema, table)) = walk::parts(name) else { continue };
                         let shown = alias.map_or(Arc::clone(&table), |a| fold(&a.name).as_ref().into());
                         // Looked at again when the subquery is judged: a use here is none.
+                        self.walk.budget.spend(self.walk.ctes.len());
                         let used: Vec<bool> = self.walk.ctes.iter().map(|cte| cte.used).collect();
                         let made = self.walk.table(schema, table, shown);
                         self.walk.ctes.iter_mut().zip(used).for_each(|(cte, used)| cte.used = used);
@@ -264,6 +269,9 @@ impl Walk<'_> {
         keeps: Keeps,
         facts: &mut Facts,
     ) {
+        if !self.budget.spend(4 * (left.len() + right.len())) {
+            return;
+        }
         let find = |mut range: Range<usize>| {
             range.find_map(|n| Some((n, level.aliases[n].column(self.schema, name)?)))
         };

@@ -1,6 +1,7 @@
 //! The judge: a schema, and what it said before.
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, Hasher},
     sync::Arc,
 };
@@ -114,6 +115,9 @@ fn template(schema: &Schema, shape: &Shape, text: &str) -> Template {
             }
         }
     }
+    // What a walk found that did not come to its end means nothing.
+    let spent = walk.budget.spent();
+    unread |= spent;
     let noted = walk.noted;
     let known = |name: &str| {
         let upper = name.to_ascii_uppercase();
@@ -125,6 +129,7 @@ fn template(schema: &Schema, shape: &Shape, text: &str) -> Template {
     let fingerprint = fnv(normalized.as_bytes());
     let scope = match noted.missing.is_empty() {
         // Part of it is known to be unscoped, whatever the rest is.
+        _ if spent => Scope::Unparsed,
         false => Scope::Unscoped(noted.missing),
         true if unread => Scope::Unparsed,
         true if noted.owned => Scope::Scoped,
@@ -142,7 +147,8 @@ fn template(schema: &Schema, shape: &Shape, text: &str) -> Template {
         _ => &[],
     };
     let mut rls_settings: Vec<Arc<str>> = Vec::new();
-    for table in schema.tables().iter().filter(|table| missing.iter().any(|m| m.table == table.shown)) {
+    let named: HashSet<&str> = missing.iter().map(|m| &*m.table).collect();
+    for table in schema.tables().iter().filter(|table| named.contains(&*table.shown)) {
         for setting in table.settings() {
             if !rls_settings.contains(setting) {
                 rls_settings.push(Arc::clone(setting));

@@ -11,6 +11,7 @@
 //!
 //! The rules, and their limits, are those of `docs/audit-sql.md`.
 
+mod budget;
 mod cache;
 mod column;
 mod dump;

@@ -9,7 +9,7 @@ use super::{
     shows::Windows,
     solve,
     statement::{Missing, Reason},
-    walk::{Cte, Walk},
+    walk::{Cte, Walk, add},
 };
 
 /// What a query shows, and what it is missing. While something is missing, a column's `tenant` says that asking for
@@ -59,7 +59,7 @@ impl Body {
             }
         }
         self.whole = positions;
-        self.missing.extend(other.missing);
+        other.missing.into_iter().for_each(|one| add(&mut self.missing, one));
         self.owned |= other.owned;
         self
     }
@@ -76,6 +76,9 @@ pub(super) fn expression(item: &SelectItem) -> Option<&Expr> {
 impl Walk<'_> {
     /// Judges a query.
     pub fn query(&mut self, query: &Query, env: &Env<'_>) -> Body {
+        if !self.budget.spend(1) {
+            return Body::default();
+        }
         let first = self.ctes.len();
         if let Some(with) = &query.with {
             self.with(with, env);
@@ -128,6 +131,10 @@ impl Walk<'_> {
                 let first = self.set(at, env);
                 arms.into_iter().rev().fold(first, |all, arm| {
                     let arm = self.set(arm, env);
+                    self.budget.spend(all.cols.len() + all.missing.len() * (1 + arm.missing.len()));
+                    if !all.whole || !arm.whole {
+                        self.budget.spend(all.cols.len() * arm.cols.len());
+                    }
                     all.beside(arm)
                 })
             }
@@ -199,8 +206,8 @@ impl Walk<'_> {
 
     /// Marks the aliases of a level, and notes what its conditions compare.
     pub fn solve(&mut self, level: &mut Level) {
-        let scoped = solve::scoped(level, self.schema, None);
-        let pinned = solve::pinned(level, self.schema, &scoped);
+        let scoped = solve::scoped(level, self.schema, &self.budget);
+        let pinned = solve::pinned(level, self.schema, &scoped, &self.budget);
         for (n, alias) in level.aliases.iter_mut().enumerate() {
             alias.scoped = scoped[n];
             alias.pinned = pinned[n];

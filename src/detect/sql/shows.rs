@@ -6,44 +6,49 @@ use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, Visitor,
 
 use super::{
     facts::inside,
-    level::{Col, Level, Role, fold},
+    level::{Alias, Col, Level, Role, fold},
     query::Body,
     schema::{Owner, Rls},
     shown::name_shown,
-    solve,
+    solve::Links,
     statement::{Missing, Reason},
-    walk::{self, Walk},
+    walk::{self, Walk, add},
 };
 
 impl Walk<'_> {
     /// What a level shows, and what it is missing.
     pub fn shows(&mut self, level: &Level, projection: &[SelectItem]) -> Body {
         let mut body = Body { whole: true, ..Body::default() };
+        let open = |alias: &Alias| alias.open();
+        let reasons = if level.aliases.iter().any(open) { self.reasons(level) } else { Vec::new() };
         for (n, alias) in level.aliases.iter().enumerate().filter(|(_, alias)| !alias.hidden) {
             body.owned |= alias.role == Role::Owned || alias.scoped || !alias.pending.is_empty();
             if !alias.open() {
                 continue;
             }
+            if !self.budget.spend((1 + alias.pending.len()) * (1 + body.missing.len())) {
+                return Body::default();
+            }
             match (alias.table(), alias.role) {
                 (Some(table), Role::Owned) => {
-                    let reason = self.reason(level, n);
-                    body.missing.push(self.missing(table, &alias.name, reason, alias.pinned));
+                    let one = self.missing(table, &alias.name, reasons[n], alias.pinned);
+                    add(&mut body.missing, one);
                 }
-                _ => body.missing.extend(alias.pending.iter().cloned()),
+                _ => alias.pending.iter().for_each(|one| add(&mut body.missing, one.clone())),
             }
         }
-        let mut covers: Vec<Option<bool>> = vec![None; level.aliases.len()];
+        // The alias of each column.
+        let mut of: Vec<usize> = Vec::new();
         let mut show = |body: &mut Body, n: usize, col: Col, name: Option<Arc<str>>| {
-            let mut tenant = col.tenant;
-            if tenant && !body.missing.is_empty() {
-                tenant = *covers[n].get_or_insert_with(|| {
-                    let then = solve::scoped(level, self.schema, Some(n));
-                    level.aliases.iter().zip(&then).all(|(alias, then)| *then || !alias.open())
-                });
-            }
-            body.cols.push(Col { name: name.unwrap_or(col.name), tenant, ..col });
+            of.resize(body.cols.len(), 0);
+            of.push(n);
+            self.budget.spend(1);
+            body.cols.push(Col { name: name.unwrap_or(col.name.clone()), ..col });
         };
-        let seen = || level.aliases.iter().enumerate().filter(|(_, alias)| !alias.hidden);
+        let seen = || {
+            let room = level.aliases.iter().enumerate().filter(|(_, alias)| !alias.hidden);
+            room.take_while(|_| !self.budget.spent())
+        };
         if projection.is_empty() {
             for (n, alias) in seen() {
                 let (cols, whole) = alias.all(self.schema);
@@ -92,26 +97,39 @@ impl Walk<'_> {
                 _ => body.whole = false,
             }
         }
+        of.resize(body.cols.len(), 0);
+        if !body.missing.is_empty() {
+            let mut asked = vec![false; level.aliases.len()];
+            body.cols.iter().zip(&of).filter(|(col, _)| col.tenant).for_each(|(_, n)| asked[*n] = true);
+            let covers = Links::new(level, self.schema, &self.budget).covers(&asked);
+            body.cols.iter_mut().zip(&of).for_each(|(col, n)| col.tenant &= covers[*n]);
+        }
         body
     }
 
-    /// Why an alias is not scoped: the first reason in their order.
-    pub fn reason(&self, level: &Level, alias: usize) -> Reason {
-        if self.opaque(level, alias) {
-            return Reason::WholeTable;
+    /// Why each alias that is open is not scoped: the first reason in their order.
+    fn reasons(&self, level: &Level) -> Vec<Reason> {
+        let mut reasons = vec![Reason::NoPredicate; level.aliases.len()];
+        let seen = |alias: &Alias| alias.scoped && !alias.hidden && alias.role != Role::Plain;
+        let hidden = |alias: &Alias| alias.scoped && alias.hidden;
+        let otherwise = [
+            (level.aliases.iter().any(hidden), Reason::Subquery),
+            (level.aliases.iter().any(seen), Reason::OtherTable),
+        ];
+        let otherwise = otherwise.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason).min();
+        let beyond = Links::beyond_joins(level, self.schema, &self.budget).follow(None);
+        self.budget.spend(level.aliases.len() + level.notes.len());
+        for (n, reason) in reasons.iter_mut().enumerate() {
+            let beyond = beyond[n].then_some(Reason::OuterJoin);
+            *reason = otherwise.into_iter().chain(beyond).fold(*reason, Reason::min);
+            if self.opaque(level, n) {
+                *reason = Reason::WholeTable;
+            }
         }
-        let mut reasons: Vec<Reason> =
-            level.notes.iter().filter(|(n, _)| *n == alias).map(|(_, reason)| *reason).collect();
-        if solve::beyond_join(level, self.schema, alias) {
-            reasons.push(Reason::OuterJoin);
+        for (n, reason) in &level.notes {
+            reasons[*n] = reasons[*n].min(*reason);
         }
-        if level.aliases.iter().any(|other| other.scoped && !other.hidden && other.role != Role::Plain) {
-            reasons.push(Reason::OtherTable);
-        }
-        if level.aliases.iter().any(|other| other.scoped && other.hidden) {
-            reasons.push(Reason::Subquery);
-        }
-        reasons.into_iter().min().unwrap_or(Reason::NoPredicate)
+        reasons
     }
 
     fn opaque(&self, level: &Level, alias: usize) -> bool {

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::{
+    budget::Budget,
     facts::{inside, slots},
     level::{Col, Env, fold},
     query::Body,
@@ -81,6 +82,8 @@ pub(super) struct Walk<'a> {
     pub ctes: Vec<Cte>,
     /// The values that are read now are texts of arrays.
     pub array: bool,
+    /// What it may still cost.
+    pub budget: Budget,
 }
 
 /// The number of the slot that a value is.
@@ -116,9 +119,28 @@ pub(super) fn parts(name: &ObjectName) -> Option<(Option<Arc<str>>, Arc<str>)> {
     }
 }
 
+/// Adds what is missing; what is said already is not said again.
+pub(super) fn add(all: &mut Vec<Missing>, one: Missing) {
+    let same = |m: &&mut Missing| {
+        m.table == one.table && m.alias == one.alias && m.reason == one.reason && m.predicate == one.predicate
+    };
+    match all.iter_mut().find(same) {
+        Some(there) => there.by_key &= one.by_key,
+        None => all.push(one),
+    }
+}
+
 impl<'a> Walk<'a> {
     pub fn new(schema: &'a Schema, shape: &'a Shape, text: &'a str) -> Self {
-        Walk { schema, shape, text, noted: Noted::default(), ctes: Vec::new(), array: false }
+        Walk {
+            schema,
+            shape,
+            text,
+            noted: Noted::default(),
+            ctes: Vec::new(),
+            array: false,
+            budget: Budget::default(),
+        }
     }
 
     /// Notes a tenant that stands in a value.
@@ -134,6 +156,7 @@ impl<'a> Walk<'a> {
     /// Notes a table.
     pub fn table_seen(&mut self, schema: Option<Arc<str>>, name: Arc<str>, owned: bool) {
         self.noted.owned |= owned;
+        self.budget.spend(1 + self.noted.tables.len() + self.noted.schemas.len());
         if let Some(schema) = &schema
             && !self.noted.schemas.contains(schema)
         {
@@ -148,16 +171,10 @@ impl<'a> Walk<'a> {
     /// Notes what is missing for good.
     pub fn missed(&mut self, missing: impl IntoIterator<Item = Missing>) {
         for one in missing {
-            let same = |m: &&mut Missing| {
-                m.table == one.table
-                    && m.alias == one.alias
-                    && m.reason == one.reason
-                    && m.predicate == one.predicate
-            };
-            match self.noted.missing.iter_mut().find(same) {
-                Some(there) => there.by_key &= one.by_key,
-                None => self.noted.missing.push(one),
+            if !self.budget.spend(1 + self.noted.missing.len()) {
+                return;
             }
+            add(&mut self.noted.missing, one);
         }
     }
 

@@ -253,7 +253,7 @@ impl Walk<'_> {
         if let Some(filter) = &update.selection {
             let mut reader = Reader { walk: self, level, env, inner: None, notes: Vec::new() };
             level.filter = reader.facts(filter, false);
-            if super::solve::scoped(level, self.schema, None)[0] {
+            if super::solve::scoped(level, self.schema, &self.budget)[0] {
                 return Ok(());
             }
         }

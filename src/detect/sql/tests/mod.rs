@@ -1,5 +1,6 @@
 //! What is said of statements, by example.
 
+mod budget;
 mod scopes;
 mod shown;
 mod texts;

@@ -1,0 +1,28 @@
+//! How much work one statement may cost.
+
+use std::cell::Cell;
+
+use crate::limits;
+
+/// What is left of it. A step is a name, a column or a condition that is looked at.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<usize>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget(Cell::new(limits::SQL_STEPS))
+    }
+}
+
+impl Budget {
+    /// Takes steps away. Whether anything is left: if not, what was found so far means nothing.
+    pub fn spend(&self, steps: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(steps));
+        !self.spent()
+    }
+
+    /// Whether nothing is left.
+    pub fn spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
