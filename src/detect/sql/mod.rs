@@ -21,6 +21,7 @@ mod level;
 mod live;
 mod policy;
 mod query;
+mod rewrite;
 mod schema;
 mod shape;
 mod shown;

@@ -5,7 +5,10 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use super::tokens::{Kind, Token, Tokens, is_word_start};
+use super::{
+    rewrite::{Instead, instead},
+    tokens::{Kind, Token, Tokens, is_word_start},
+};
 use crate::limits;
 
 /// What stands in a slot.
@@ -325,7 +328,21 @@ impl Shape {
     /// Items as SQL for the parser: each value as the number of its slot.
     pub fn sql(&self, text: &str, items: &[Item], out: &mut String) {
         let mut before: Option<&Item> = None;
-        for item in items {
+        let mut at = 0;
+        while let Some(mut item) = items.get(at) {
+            let rewritten = instead(text, items, at);
+            at += rewritten.map_or(1, |(_, count)| count);
+            match rewritten {
+                Some((Instead::Text(words), _)) => {
+                    out.push(' ');
+                    out.push_str(words);
+                    // The next item follows on what was left out.
+                    before = Some(item);
+                    continue;
+                }
+                Some((Instead::Item(n), _)) => item = &items[n],
+                None => {}
+            }
             let of = &text[item.start..item.end];
             // Children of a table change nothing for us, and the parser has no word for leaving them out.
             let only = item.kind == ItemKind::Word

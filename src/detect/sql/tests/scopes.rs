@@ -56,6 +56,31 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT * FROM documents WHERE tenant_id = ?", "ok"),
     ("SELECT * FROM documents WHERE tenant_id=%(tenant)s AND id=%s", "ok"),
     ("SELECT * FROM documents WHERE tenant_id = :tenant", "ok"),
+    // what the parser has no words for
+    ("SELECT * FROM documents WHERE tenant_id = $1 FOR NO KEY UPDATE OF documents SKIP LOCKED", "ok"),
+    ("SELECT * FROM documents WHERE title = $1 FOR NO KEY UPDATE", "documents:no-predicate"),
+    ("SELECT * FROM documents WHERE title = $1 FOR KEY SHARE NOWAIT", "documents:no-predicate"),
+    ("SELECT * FROM documents WHERE tenant_id ISNULL AND title NOTNULL", "ok"),
+    ("SELECT * FROM documents WHERE lower(title) ISNULL", "documents:no-predicate"),
+    ("SELECT * FROM documents WHERE price BETWEEN SYMMETRIC $1 AND $2", "documents:no-predicate"),
+    (
+        "SELECT sum(price) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) FROM documents",
+        "documents:no-predicate",
+    ),
+    (
+        "SELECT count(*) FROM documents WHERE tenant_id = $1 GROUP BY DISTINCT ROLLUP(visibility), CUBE(title)",
+        "ok",
+    ),
+    ("SELECT * FROM documents WHERE tenant_id OPERATOR(pg_catalog.=) $1", "ok"),
+    ("UPDATE documents SET title = $1 WHERE CURRENT OF c", "documents:no-predicate"),
+    (
+        "WITH RECURSIVE t AS (SELECT id FROM folders WHERE tenant_id = $1 UNION ALL SELECT f.id FROM folders f JOIN t ON f.parent_id = t.id) SEARCH DEPTH FIRST BY id SET o CYCLE id SET again TO true DEFAULT false USING path SELECT * FROM t ORDER BY o",
+        "ok",
+    ),
+    (
+        "WITH RECURSIVE t AS (SELECT 1 AS id UNION SELECT id FROM t) CYCLE id SET again USING path SELECT * FROM documents",
+        "documents:no-predicate",
+    ),
     // what is no equality
     ("SELECT * FROM documents WHERE tenant_id <> $1", "documents:negated"),
     ("SELECT * FROM documents WHERE tenant_id != $1", "documents:negated"),
