@@ -26,7 +26,7 @@ pub(super) struct Facts {
     pub pairs: Vec<(usize, Col, usize, Col)>,
     /// Aliases' columns that equal a value.
     pub keys: Vec<(usize, Arc<str>)>,
-    /// Aliases' columns that equal a column of a row around that is kept to a tenant.
+    /// Aliases' columns that are joined by a foreign key to a row around that is kept to a tenant.
     pub held: Vec<(usize, Arc<str>)>,
     /// Aliases that are not filled up with nulls.
     pub strict: Vec<usize>,
@@ -221,7 +221,7 @@ impl Reader<'_, '_, '_> {
                 if relied && (col.tenant && outer.tenant || parent) {
                     facts.bound.push(alias);
                 }
-                if relied {
+                if relied && self.walk.schema.joins(&col, &outer) {
                     facts.held.push((alias, Arc::clone(&col.name)));
                 }
                 if strict {

@@ -107,10 +107,12 @@ impl Alias {
         match &self.columns {
             Columns::Table(number) => {
                 let table = schema.table(*number);
+                // Where a row lies is known of each table.
                 let has = table.has(name)
+                    || (name == "ctid" && !table.view)
                     || table.primary_key.iter().any(|key| **key == *name)
                     || table.tenant.as_deref() == Some(name);
-                has.then(|| table_column(schema, *number, name))
+                has.then(|| self.of_table(schema, *number, name))
             }
             Columns::Made(columns, _) => columns.iter().find(|c| *c.name == *name).cloned(),
         }
@@ -119,9 +121,15 @@ impl Alias {
     /// A column of that name, whether it is known or not.
     fn any_column(&self, schema: &Schema, name: &str) -> Col {
         self.column(schema, name).unwrap_or_else(|| match self.columns {
-            Columns::Table(number) => table_column(schema, number, name),
+            Columns::Table(number) => self.of_table(schema, number, name),
             Columns::Made(..) => Col { name: name.into(), origin: None, tenant: false },
         })
+    }
+
+    fn of_table(&self, schema: &Schema, number: usize, name: &str) -> Col {
+        let col = table_column(schema, number, name);
+        // The table of a tenant's own schema has the shape of another, not its rows.
+        if self.own { Col { origin: None, ..col } } else { col }
     }
 
     /// All columns that are known.
@@ -131,7 +139,7 @@ impl Alias {
                 let table = schema.table(*number);
                 let known = table.columns.iter().map(|c| &c.name);
                 let keys = table.primary_key.iter().chain(&table.tenant).filter(|name| !table.has(name));
-                (known.chain(keys).map(|name| table_column(schema, *number, name)).collect(), table.whole)
+                (known.chain(keys).map(|name| self.of_table(schema, *number, name)).collect(), table.whole)
             }
             Columns::Made(columns, whole) => (columns.clone(), *whole),
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{column, policy, view};
+use super::{column, level::Col, policy, view};
 
 /// How a schema is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +134,9 @@ pub struct Table {
     pub policies: Vec<Policy>,
     /// Its foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
+    /// Columns that only their names make foreign keys: `document_id`. They tell of rows that are taken by key, not
+    /// whose they are.
+    pub(super) likely_keys: Vec<ForeignKey>,
     pub(super) columns: Vec<Column>,
     /// Whether `columns` are all of them.
     pub(super) whole: bool,
@@ -209,6 +212,30 @@ impl Schema {
             }
         }
         Ok(builder.finish())
+    }
+
+    /// Whether two columns are the ends of a foreign key, or the key of one and the same row.
+    pub(super) fn joins(&self, a: &Col, b: &Col) -> bool {
+        let leads = |a: &Col, b: &Col| {
+            let (Some((child, from)), Some((parent, to))) = (&a.origin, &b.origin) else { return false };
+            let table = self.table(*child);
+            let mut keys = table.foreign_keys.iter().chain(&table.likely_keys);
+            keys.any(|key| {
+                key.parent == *parent
+                    && key.columns.iter().zip(&key.parent_columns).any(|(a, b)| a == from && b == to)
+            })
+        };
+        leads(a, b) || leads(b, a) || self.same_row(a, b).is_some()
+    }
+
+    /// Whether two columns are one of the key of a table: the place in that key, and how many columns it has.
+    pub(super) fn same_row(&self, a: &Col, b: &Col) -> Option<(usize, usize)> {
+        let (table, column) = a.origin.as_ref().filter(|_| a.origin == b.origin)?;
+        if &**column == "ctid" {
+            return Some((0, 1));
+        }
+        let key = &self.table(*table).primary_key;
+        Some((key.iter().position(|c| c == column)?, key.len()))
     }
 
     /// All tables and views.
@@ -318,7 +345,7 @@ impl SchemaBuilder {
     }
 
     /// Foreign keys that only the names of columns tell of.
-    fn keys_by_name(&mut self) {
+    fn keys_by_name(&self) -> Vec<(usize, Arc<str>, usize)> {
         let mut found = Vec::new();
         for (n, table) in self.tables.iter().enumerate() {
             for column in &table.columns {
@@ -335,10 +362,7 @@ impl SchemaBuilder {
                 found.extend(parent.map(|parent| (n, Arc::clone(&column.name), *parent)));
             }
         }
-        for (n, column, parent) in found {
-            let name = (Arc::clone(&self.tables[parent].schema), Arc::clone(&self.tables[parent].name));
-            self.tables[n].parent_names.push((vec![column], name, Vec::new()));
-        }
+        found
     }
 
     /// The schema: who owns what follows from columns and foreign keys.
@@ -348,8 +372,15 @@ impl SchemaBuilder {
         if self.options.learn_column && !self.tables.iter().any(known) {
             self.options.tenant_columns.extend(column::learned(&self).map(|column| column.to_string()));
         }
-        if self.options.keys_by_name {
-            self.keys_by_name();
+        for (n, column, parent) in self.keys_by_name() {
+            let of = &self.tables[parent];
+            if self.options.keys_by_name {
+                let name = (Arc::clone(&of.schema), Arc::clone(&of.name));
+                self.tables[n].parent_names.push((vec![column], name, Vec::new()));
+            } else {
+                let parent_columns = of.primary_key.clone();
+                self.tables[n].likely_keys.push(ForeignKey { columns: vec![column], parent, parent_columns });
+            }
         }
         for n in 0..self.tables.len() {
             let table = &self.tables[n];

@@ -48,6 +48,9 @@ fn groups<'l>(level: &'l Level, budget: &Budget) -> Vec<Group<'l>> {
     groups
 }
 
+/// In place of the number of a foreign key: the primary key of both.
+const SAME_ROW: usize = usize::MAX;
+
 /// What follows from what in a level.
 pub(super) struct Links<'l> {
     level: &'l Level,
@@ -108,6 +111,15 @@ impl<'l> Links<'l> {
                     self.link(from, to);
                 }
                 self.child(schema, (from, of), (to, col), &mut parts);
+                // The same key is the same row.
+                if matches!(self.level.aliases[to].columns, Columns::Table(_))
+                    && let Some((column, count)) = schema.same_row(of, col)
+                {
+                    match count {
+                        1 => self.link(from, to),
+                        _ => parts.push((to, from, SAME_ROW, column)),
+                    }
+                }
             }
         }
         parts.sort_unstable();
@@ -116,7 +128,12 @@ impl<'l> Links<'l> {
         for same in parts.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
             let (child, parent, key, _) = same[0];
             let Columns::Table(table) = self.level.aliases[child].columns else { continue };
-            if schema.table(table).foreign_keys[key].columns.len() == same.len() {
+            let table = schema.table(table);
+            let columns = match key {
+                SAME_ROW => &table.primary_key,
+                key => &table.foreign_keys[key].columns,
+            };
+            if columns.len() == same.len() {
                 self.link(parent, child);
             }
         }
@@ -231,6 +248,9 @@ pub(super) fn pinned(level: &Level, schema: &Schema, scoped: &[bool], budget: &B
             held[*n].push(column);
         }
         for (a, col, b, other) in facts.pairs.iter().filter(|(a, _, b, _)| a != b) {
+            if !schema.joins(col, other) {
+                continue;
+            }
             for (from, to, col) in [(*b, *a, col), (*a, *b, other)] {
                 if group.holds(to) {
                     follow[from].push((to, &col.name));
@@ -243,6 +263,7 @@ pub(super) fn pinned(level: &Level, schema: &Schema, scoped: &[bool], budget: &B
         let table = schema.table(table);
         let all = |columns: &[Arc<str>]| !columns.is_empty() && columns.iter().all(|c| held.contains(&c));
         all(&table.primary_key)
+            || held.iter().any(|column| &***column == "ctid")
             || (table.owner == Owner::Parent
                 && table.foreign_keys.iter().any(|k| schema.table(k.parent).owned() && all(&k.columns)))
     };

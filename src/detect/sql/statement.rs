@@ -193,7 +193,7 @@ pub struct Missing {
     /// What is missing: `"documents"."tenant_id" = ?`. Empty where no predicate would help.
     pub predicate: Arc<str>,
     /// Its rows are chosen by their primary key (a table without a tenant column: also by its foreign key), by a
-    /// value or a row that is kept to one tenant.
+    /// value, or over a foreign key by a row that is kept to one tenant.
     pub by_key: bool,
     /// Row level security is on for it.
     pub rls: bool,

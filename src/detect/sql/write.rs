@@ -35,9 +35,11 @@ impl Walk<'_> {
         {
             from.extend(more);
         }
-        let (level, handled) = self.changed(&from, update.selection.as_ref(), env);
-        if let Some(target) = level.aliases.first() {
-            self.assigned(target, &update.assignments);
+        let (mut level, handled) = self.changed(&from, update.selection.as_ref(), env);
+        if let Some(target) = level.aliases.first_mut() {
+            let moved = self.assigned(target, &update.assignments);
+            // A row that comes to a tenant must be asked for by the one that it comes from.
+            target.pinned &= !moved;
         }
         self.nested(update, &Env { level: Some(&level), up: Some(env) }, &handled);
         self.returned(&level, update.returning.as_deref())
@@ -76,17 +78,20 @@ impl Walk<'_> {
         (level, handled)
     }
 
-    /// Tenants that are given to a column.
-    fn assigned(&mut self, target: &Alias, assignments: &[Assignment]) {
+    /// Tenants that are given to a column. Whether there is one.
+    fn assigned(&mut self, target: &Alias, assignments: &[Assignment]) -> bool {
+        let mut any = false;
         for assignment in assignments {
             let AssignmentTarget::ColumnName(name) = &assignment.target else { continue };
             let column = parts(name).map(|(_, column)| column);
             let tenant =
                 column.and_then(|column| target.column(self.schema, &column)).is_some_and(|c| c.tenant);
             if tenant && target.role == Role::Owned {
+                any = true;
                 self.tenant(&assignment.value);
             }
         }
+        any
     }
 
     fn returned(&mut self, level: &Level, returning: Option<&[SelectItem]>) -> Body {
@@ -226,7 +231,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the row that `ON CONFLICT DO UPDATE` meets is of the same tenant; if not, whether it is met by key.
+    /// Whether the row that `ON CONFLICT DO UPDATE` meets is of the same tenant; if not, whether its parent is given. A
+    /// primary key will not do: it may be another tenant's row that has it.
     fn met(
         &mut self,
         table: &Table,
@@ -257,12 +263,9 @@ impl Walk<'_> {
                 return Ok(());
             }
         }
-        let is_key = !columns.is_empty()
-            && table.primary_key.len() == columns.len()
-            && table.primary_key.iter().all(|key| columns.contains(key));
         let by_parent = table.owner == Owner::Parent
             && table.foreign_keys.iter().any(|key| key.columns.iter().all(|column| columns.contains(column)));
-        Err(is_key || by_parent)
+        Err(by_parent)
     }
 
     fn merge_into(&mut self, merge: &Merge, env: &Env<'_>) -> Body {
