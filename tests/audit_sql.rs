@@ -11,6 +11,7 @@ use serde_json::Value;
 const SCHEMA: &str = "CREATE TABLE public.documents (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, title text);
 CREATE TABLE public.notes (id bigint PRIMARY KEY, tenant_id uuid NOT NULL, document_id bigint REFERENCES documents (id), body text);
 ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON public.notes USING (tenant_id = (current_setting('app.tenant_id'::text))::uuid);
 CREATE TABLE public.countries (code text PRIMARY KEY);
 ";
 

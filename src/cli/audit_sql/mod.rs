@@ -68,7 +68,7 @@ pub struct AuditSqlArgs {
     /// A YAML list of statements that are approved: fingerprint, owner, reason, expires
     #[arg(long, value_name = "FILE")]
     pub approve: Option<PathBuf>,
-    /// Statements over tables that all have row level security: trust it, or report them
+    /// Statements over tables that row level security protects: trust it, or report them
     #[arg(long, value_enum, default_value_t = Rls::Report)]
     pub rls: Rls,
     /// Statements whose rows are chosen by primary key: allow them, or report them

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    schema::{Column, Options, RawPolicy, Rls, Schema, SchemaBuilder},
+    schema::{Column, Command, Options, RawPolicy, Rls, Schema, SchemaBuilder},
     tokens::{Kind, Token, Tokens},
     view::View,
 };
@@ -367,7 +367,9 @@ impl SchemaBuilder {
             Some(Cursor { at, ..*c }.bracket()?.rest().to_owned())
         };
         let (using, check) = (expression(&["using"]), expression(&["with", "check"]));
-        self.raw_policy(RawPolicy { table, name: policy, using, check, restrictive });
+        // The first FOR stands before both; expressions may have their own.
+        let command = c.find(&["for"]).and_then(|at| Command::parse(c.of(at + 1)));
+        self.raw_policy(RawPolicy { table, name: policy, using, check, restrictive, command });
         Some(())
     }
 }

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 
 use super::{
     facts::{Facts, Reader, inside},
-    level::{Alias, Columns, Env, Joined, Keeps, Level, Merged, Role, fold},
+    level::{Alias, Columns, Env, Joined, Keeps, Level, Merged, READ, Role, fold},
     query::{Body, expression},
     schema::Owner,
     statement::Reason,
@@ -78,7 +78,8 @@ impl Walk<'_> {
                     let body = Body { cols, whole, ..Body::default() }.renamed(Some(alias));
                     made.columns = Columns::Made(body.cols, body.whole);
                     if let (Some(table), Role::Owned) = (table, made.role) {
-                        made.pending = vec![self.missing(table, &made.name, Reason::NoPredicate, false)];
+                        made.pending =
+                            vec![self.missing(table, &made.name, Reason::NoPredicate, false, READ)];
                         made.role = Role::Query;
                     }
                 }

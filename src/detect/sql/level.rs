@@ -6,7 +6,7 @@ use sqlparser::ast::{Ident, Query};
 
 use super::{
     facts::Facts,
-    schema::{Owner, Schema},
+    schema::{Command, Owner, Schema},
     statement::{Missing, Reason},
 };
 
@@ -66,7 +66,12 @@ pub(super) struct Alias {
     pub own: bool,
     /// It stands in a subquery of the `WHERE`, and is seen from there alone.
     pub hidden: bool,
+    /// What is done with its rows.
+    pub commands: &'static [Command],
 }
+
+/// Rows are read.
+pub(super) const READ: &[Command] = &[Command::Select];
 
 impl Alias {
     pub fn new(name: impl Into<Arc<str>>, columns: Columns, role: Role) -> Self {
@@ -79,6 +84,7 @@ impl Alias {
             pending: Vec::new(),
             own: false,
             hidden: false,
+            commands: READ,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_postgres::{Client, Error, Row};
 
 use super::{
-    schema::{Column, Options, RawPolicy, Rls, Schema, SchemaBuilder},
+    schema::{Column, Command, Options, RawPolicy, Rls, Schema, SchemaBuilder},
     view::View,
 };
 
@@ -39,7 +39,7 @@ const INDEXES: &str = "SELECT n.nspname::text, c.relname::text, i.relname::text,
      WHERE x.indisunique AND x.indpred IS NULL AND x.indexprs IS NULL \
      AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 
-const POLICIES: &str = "SELECT schemaname::text, tablename::text, policyname::text, permissive::text, qual, with_check \
+const POLICIES: &str = "SELECT schemaname::text, tablename::text, policyname::text, permissive::text, qual, with_check, cmd::text \
      FROM pg_policies ORDER BY 1, 2, 3";
 
 const VIEWS: &str = "SELECT n.nspname::text, c.relname::text, pg_get_viewdef(c.oid) \
@@ -106,6 +106,7 @@ impl Schema {
                 restrictive: row.try_get::<_, &str>(3)? == "RESTRICTIVE",
                 using: row.try_get(4)?,
                 check: row.try_get(5)?,
+                command: Command::parse(row.try_get::<_, &str>(6)?),
             });
         }
         for row in client.query(VIEWS, &[]).await? {

@@ -40,7 +40,7 @@ mod judge;
 mod tests;
 
 pub use judge::Judge;
-pub use schema::{Declared, ForeignKey, Options, Owner, Policy, Rls, Schema, SchemaBuilder, Table};
+pub use schema::{Command, Declared, ForeignKey, Options, Owner, Policy, Rls, Schema, SchemaBuilder, Table};
 pub use statement::{
     Context, Equality, Missing, Reason, Scope, Shaped, Statement, TableRef, TenantRef, Verb, Worth,
 };

@@ -41,6 +41,45 @@ fn compared(e: &Expr, column: &str) -> Option<Arc<str>> {
     }
 }
 
+/// Whether what a policy asks names the tenant: one of these columns, or one of these settings; of an `OR` each arm.
+pub(super) fn keeps(text: &str, columns: &[&str], settings: &[Arc<str>]) -> bool {
+    let dialect = PostgreSqlDialect {};
+    let parser = Parser::new(&dialect).with_recursion_limit(limits::SQL_DEPTH);
+    let parsed = parser.try_with_sql(text).ok().and_then(|mut parser| parser.parse_expr().ok());
+    // What cannot be read keeps nothing: it would be trusted blindly.
+    parsed.is_some_and(|e| kept(&e, columns, settings))
+}
+
+fn kept(e: &Expr, columns: &[&str], settings: &[Arc<str>]) -> bool {
+    match inside(e) {
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            kept(left, columns, settings) || kept(right, columns, settings)
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+            kept(left, columns, settings) && kept(right, columns, settings)
+        }
+        e => {
+            struct Names<'a>(&'a [&'a str]);
+            impl Visitor for Names<'_> {
+                type Break = ();
+
+                fn pre_visit_expr(&mut self, e: &Expr) -> ControlFlow<()> {
+                    let name = match e {
+                        Expr::Identifier(name) => Some(name),
+                        Expr::CompoundIdentifier(names) => names.last(),
+                        _ => None,
+                    };
+                    match name.is_some_and(|name| self.0.contains(&&*fold(name))) {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                }
+            }
+            e.visit(&mut Names(columns)).is_break() || asked(e).is_some_and(|name| settings.contains(&name))
+        }
+    }
+}
+
 /// The setting that an expression reads.
 fn asked(e: &Expr) -> Option<Arc<str>> {
     struct Asked(Option<Arc<str>>);

@@ -61,6 +61,30 @@ pub enum Rls {
     Forced,
 }
 
+/// What a policy of row level security may be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// `SELECT`, and what reads besides.
+    Select,
+    /// `INSERT`.
+    Insert,
+    /// `UPDATE`, and `ON CONFLICT DO UPDATE`.
+    Update,
+    /// `DELETE`.
+    Delete,
+}
+
+impl Command {
+    /// All of them.
+    pub const ALL: [Command; 4] = [Command::Select, Command::Insert, Command::Update, Command::Delete];
+
+    /// Of a word, in letters of any size. `None` for `ALL`, and what is no command.
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        let words = ["select", "insert", "update", "delete"];
+        words.iter().position(|w| w.eq_ignore_ascii_case(word)).map(|n| Self::ALL[n])
+    }
+}
+
 /// A policy of row level security.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
@@ -72,6 +96,23 @@ pub struct Policy {
     pub check: Option<Arc<str>>,
     /// `AS RESTRICTIVE`: it must hold besides others.
     pub restrictive: bool,
+    /// The command that it is for; all where it names none.
+    pub command: Option<Command>,
+    /// What `USING` asks names the tenant, in each arm of an `OR`.
+    pub keeps_old: bool,
+    /// The same of `WITH CHECK`; of `USING` where there is none.
+    pub keeps_new: bool,
+}
+
+impl Policy {
+    /// Whether it keeps the rows of a command to a tenant.
+    fn keeps(&self, command: Command) -> bool {
+        match command {
+            Command::Select | Command::Delete => self.keeps_old,
+            Command::Insert => self.keeps_new,
+            Command::Update => self.keeps_old && self.keeps_new,
+        }
+    }
 }
 
 /// A foreign key.
@@ -159,6 +200,15 @@ impl Table {
     /// Whether it holds tenants' rows.
     pub fn owned(&self) -> bool {
         matches!(self.owner, Owner::Column | Owner::Parent | Owner::Opaque)
+    }
+
+    /// Whether row level security keeps a command to a tenant: it is on, and of the policies for that command each
+    /// permissive one names the tenant, or one that is restrictive does.
+    pub fn protects(&self, command: Command) -> bool {
+        let of = || self.policies.iter().filter(|p| p.command.is_none_or(|of| of == command));
+        let mut permissive = of().filter(|policy| !policy.restrictive).peekable();
+        let all = permissive.peek().is_some() && permissive.all(|policy| policy.keeps(command));
+        self.rls != Rls::Off && (all || of().any(|policy| policy.restrictive && policy.keeps(command)))
     }
 
     /// Settings that permissive policies, or any restrictive one, compare the tenant with.
@@ -284,6 +334,7 @@ pub(super) struct RawPolicy {
     pub using: Option<String>,
     pub check: Option<String>,
     pub restrictive: bool,
+    pub command: Option<Command>,
 }
 
 /// Collects tables.
@@ -411,6 +462,7 @@ impl SchemaBuilder {
             }
         }
         self.children();
+        let (mut settings, mut texts) = (Vec::new(), Vec::new());
         for raw in std::mem::take(&mut self.policies) {
             let Some(&n) = self.index.get(&raw.table) else { continue };
             let table = &mut self.tables[n];
@@ -419,7 +471,22 @@ impl SchemaBuilder {
                 |text: &Option<String>| text.as_deref().and_then(|text| policy::setting(text, &column));
             let (using, check) = (setting(&raw.using), setting(&raw.check));
             let check = if raw.check.is_none() { using.clone() } else { check };
-            table.policies.push(Policy { name: raw.name, using, check, restrictive: raw.restrictive });
+            settings.extend(using.iter().chain(&check).cloned());
+            let RawPolicy { name, restrictive, command, .. } = raw;
+            let policy = Policy { name, using, check, restrictive, command, ..Policy::default() };
+            table.policies.push(policy);
+            texts.push((n, table.policies.len() - 1, raw.using, raw.check));
+        }
+        // What else names a tenant is known when all settings are that a tenant column is compared with.
+        for (n, policy, using, check) in texts {
+            let table = &mut self.tables[n];
+            let own = table.tenant.as_deref();
+            let columns =
+                self.options.tenant_columns.iter().map(String::as_str).chain(own).collect::<Vec<_>>();
+            let keeps =
+                |text: Option<&String>| text.is_some_and(|text| policy::keeps(text, &columns, &settings));
+            let (old, new) = (keeps(using.as_ref()), keeps(check.as_ref().or(using.as_ref())));
+            (table.policies[policy].keeps_old, table.policies[policy].keeps_new) = (old, new);
         }
         let mut by_name: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
         for (n, table) in self.tables.iter().enumerate() {

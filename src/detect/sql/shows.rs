@@ -8,7 +8,7 @@ use super::{
     facts::inside,
     level::{Alias, Col, Level, Role, fold},
     query::Body,
-    schema::{Owner, Rls},
+    schema::{Command, Owner},
     shown::name_shown,
     solve::Links,
     statement::{Missing, Reason},
@@ -31,7 +31,7 @@ impl Walk<'_> {
             }
             match (alias.table(), alias.role) {
                 (Some(table), Role::Owned) => {
-                    let one = self.missing(table, &alias.name, reasons[n], alias.pinned);
+                    let one = self.missing(table, &alias.name, reasons[n], alias.pinned, alias.commands);
                     add(&mut body.missing, one);
                 }
                 _ => alias.pending.iter().for_each(|one| add(&mut body.missing, one.clone())),
@@ -137,8 +137,15 @@ impl Walk<'_> {
         table.is_some_and(|table| self.schema.table(table).owner == Owner::Opaque)
     }
 
-    /// What is missing of a table.
-    pub fn missing(&self, table: usize, alias: &Arc<str>, reason: Reason, by_key: bool) -> Missing {
+    /// What is missing of a table with which a statement does this. Nothing protects from what is no command.
+    pub fn missing(
+        &self,
+        table: usize,
+        alias: &Arc<str>,
+        reason: Reason,
+        by_key: bool,
+        commands: &[Command],
+    ) -> Missing {
         let table = self.schema.table(table);
         // An alias is the statement's own; a name of the schema is no value.
         let shown = if **alias == *table.name { alias } else { name_shown(alias) };
@@ -160,7 +167,7 @@ impl Walk<'_> {
             reason,
             predicate: predicate.into(),
             by_key,
-            rls: table.rls != Rls::Off,
+            rls: !commands.is_empty() && commands.iter().all(|command| table.protects(*command)),
         }
     }
 }

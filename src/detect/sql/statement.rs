@@ -195,7 +195,7 @@ pub struct Missing {
     /// Its rows are chosen by their primary key (a table without a tenant column: also by its foreign key), by a
     /// value, or over a foreign key by a row that is kept to one tenant.
     pub by_key: bool,
-    /// Row level security is on for it.
+    /// Row level security keeps what is done with it to a tenant, as far as its policies are read.
     pub rls: bool,
 }
 
@@ -246,7 +246,7 @@ pub struct Shaped {
     pub scope: Scope,
     /// It is unscoped, and each [`Missing`] is [`Missing::by_key`].
     pub by_primary_key: bool,
-    /// It is unscoped, and row level security is on for each table that is missing a predicate: a setting of the
+    /// It is unscoped, and row level security protects each table that is missing a predicate: a setting of the
     /// session may keep it to a tenant.
     pub rls: bool,
     /// The settings that policies of those tables read.

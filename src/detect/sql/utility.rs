@@ -10,7 +10,8 @@ use sqlparser::{
 };
 
 use super::{
-    level::Env,
+    level::{Env, READ},
+    schema::Command,
     shape::{Item, ItemKind, is},
     statement::{Reason, Verb},
     walk::{Act, Given, Name, Walk},
@@ -132,7 +133,7 @@ impl Walk<'_> {
                 self.within(&items[2..end], depth + 1).map(|_| Verb::Copy)
             }
             "copy" => {
-                self.touched(&items[1..]);
+                self.touched(&items[1..], READ);
                 Ok(Verb::Copy)
             }
             verb if QUIET.contains(&verb) => Ok(Verb::Other),
@@ -193,12 +194,12 @@ impl Walk<'_> {
     fn truncated(&mut self, items: &[Item]) {
         let text = self.text;
         for part in items.split(|item| &text[item.start..item.end] == ",") {
-            self.touched(part);
+            self.touched(part, &[]);
         }
     }
 
     /// The whole of a table that items name first.
-    fn touched(&mut self, items: &[Item]) {
+    fn touched(&mut self, items: &[Item], commands: &[Command]) {
         let text = self.text;
         let items = &items[usize::from(items.first().is_some_and(|item| is(text, item, &["only"])))..];
         let name = |item: &Item| -> Option<Arc<str>> {
@@ -219,7 +220,7 @@ impl Walk<'_> {
         if alias.open()
             && let Some(number) = alias.table()
         {
-            let mut missing = self.missing(number, &alias.name, Reason::WholeTable, false);
+            let mut missing = self.missing(number, &alias.name, Reason::WholeTable, false, commands);
             missing.predicate = "".into();
             self.missed([missing]);
         }

@@ -12,7 +12,7 @@ use super::{
     facts::{Facts, Reader, inside},
     level::{Alias, Columns, Env, Joined, Keeps, Level, Role, fold},
     query::{Body, expression},
-    schema::{Owner, Table},
+    schema::{Command, Owner, Table},
     statement::Reason,
     walk::{Walk, parts},
 };
@@ -35,7 +35,7 @@ impl Walk<'_> {
         {
             from.extend(more);
         }
-        let (mut level, handled) = self.changed(&from, update.selection.as_ref(), env);
+        let (mut level, handled) = self.changed(&from, update.selection.as_ref(), &[Command::Update], env);
         if let Some(target) = level.aliases.first_mut() {
             let moved = self.assigned(target, &update.assignments);
             // A row that comes to a tenant must be asked for by the one that it comes from.
@@ -48,7 +48,7 @@ impl Walk<'_> {
     fn delete(&mut self, delete: &Delete, env: &Env<'_>) -> Body {
         let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
         let from: Vec<&TableWithJoins> = tables.iter().chain(delete.using.iter().flatten()).collect();
-        let (level, handled) = self.changed(&from, delete.selection.as_ref(), env);
+        let (level, handled) = self.changed(&from, delete.selection.as_ref(), &[Command::Delete], env);
         self.nested(delete, &Env { level: Some(&level), up: Some(env) }, &handled);
         self.returned(&level, delete.returning.as_deref())
     }
@@ -58,12 +58,14 @@ impl Walk<'_> {
         &mut self,
         from: &[&TableWithJoins],
         filter: Option<&Expr>,
+        commands: &'static [Command],
         env: &Env<'_>,
     ) -> (Level, Vec<*const Query>) {
         let (mut level, mut lateral, mut handled) = (Level::default(), Vec::new(), Vec::new());
         for table in from {
             self.from(table, &mut level, env, &mut lateral, &mut handled);
         }
+        level.aliases.iter_mut().take(1).for_each(|target| target.commands = commands);
         for (n, query, alias) in lateral {
             let around = Env { level: Some(&level), up: Some(env) };
             let body = self.query(query, &around).renamed(alias);
@@ -128,7 +130,7 @@ impl Walk<'_> {
                 && !own
                 && !(incomplete && table.owner == Owner::Column)
             {
-                let missing = self.missing(number, &name, Reason::Insert, by_key);
+                let missing = self.missing(number, &name, Reason::Insert, by_key, &[Command::Insert]);
                 self.missed([missing]);
             }
             // What is given for the row, under a name of its own.
@@ -142,7 +144,7 @@ impl Walk<'_> {
                 if let Err(by_key) = self.met(table, target, update, &mut level, env)
                     && !own
                 {
-                    let missing = self.missing(number, &name, Reason::OnConflict, by_key);
+                    let missing = self.missing(number, &name, Reason::OnConflict, by_key, &[Command::Update]);
                     self.missed([missing]);
                 }
                 self.assigned(&level.aliases[0].clone(), &update.assignments);
@@ -276,6 +278,7 @@ impl Walk<'_> {
         let (target, source) = (table(&merge.table), table(&merge.source));
         let (mut level, mut lateral, mut handled) = (Level::default(), Vec::new(), Vec::new());
         self.from(&target, &mut level, env, &mut lateral, &mut handled);
+        level.aliases.iter_mut().take(1).for_each(|target| target.commands = &Command::ALL);
         let middle = level.aliases.len();
         self.from(&source, &mut level, env, &mut lateral, &mut handled);
         // The copies above have been judged; in the statement itself they stand at other places.
@@ -356,7 +359,7 @@ impl Walk<'_> {
             ),
         };
         if !ok {
-            let missing = self.missing(number, &target.name, Reason::Insert, by_key);
+            let missing = self.missing(number, &target.name, Reason::Insert, by_key, &[Command::Insert]);
             self.missed([missing]);
         }
     }

@@ -1,6 +1,7 @@
 //! What is said of statements, by example.
 
 mod budget;
+mod rls;
 mod scopes;
 mod shown;
 mod texts;
