@@ -285,6 +285,8 @@ pub const SQL_DEPTH: usize = 50;
 /// Names, columns and conditions that are looked at to judge one statement, each as often as it is; one that needs
 /// more is not judged. Some 20 milliseconds.
 pub const SQL_STEPS: usize = 500_000;
+/// Columns that one query may show for the statement to be judged; PostgreSQL's own bound is a tenth of it.
+pub const SQL_COLUMNS: usize = 16 * 1024;
 /// Tenants and settings of a text for it to be remembered.
 pub const SQL_VALUES_KEPT: usize = 8;
 /// Texts remembered with what was said of them, in each of two generations.

@@ -21,6 +21,11 @@ impl Budget {
         !self.spent()
     }
 
+    /// Takes away all that is left.
+    pub fn end(&self) {
+        self.0.set(0);
+    }
+
     /// Whether nothing is left.
     pub fn spent(&self) -> bool {
         self.0.get() == 0

@@ -5,11 +5,12 @@
 
 use std::{ops::ControlFlow, ops::Range, sync::Arc};
 
-use sqlparser::ast::{BinaryOperator, Expr, InTarget, Query, SetExpr, UnaryOperator, Visit, Visitor};
+use sqlparser::ast::{BinaryOperator, Expr, Query, SetExpr, UnaryOperator, Visit, Visitor};
 
 use super::{
     level::{Col, Env, Level, Role},
     statement::Reason,
+    values::{Slots, arguments, parts_of_row, rows},
     walk::{Walk, slot},
 };
 
@@ -63,11 +64,11 @@ impl Facts {
 }
 
 /// One side of a comparison.
-enum Side {
+pub(super) enum Side {
     Here(usize, Col),
     Around(Col, bool),
-    /// No column has a part in it.
-    Value,
+    /// No column of a table has a part in it; its slots.
+    Value(Slots),
     Query,
     Other,
 }
@@ -77,8 +78,8 @@ pub(super) struct Reader<'w, 'a, 'e> {
     pub walk: &'w mut Walk<'a>,
     pub level: &'e Level,
     pub env: &'e Env<'e>,
-    /// The aliases of the subquery that is looked at.
-    pub inner: Option<Range<usize>>,
+    /// The aliases of the subqueries that are looked at, the innermost last.
+    pub inner: Vec<Range<usize>>,
     /// What went wrong.
     pub notes: Vec<(usize, Reason)>,
 }
@@ -113,6 +114,10 @@ impl Reader<'_, '_, '_> {
                 facts
             }
             Expr::Exists { subquery, negated } if *negated == not => self.semi(subquery),
+            e if !not && coalesced(self.walk, e).is_some() => match coalesced(self.walk, e) {
+                Some(e) => self.facts(e, false),
+                None => Facts::default(),
+            },
             e => match self.walk.truth(e) {
                 Some(truth) => Facts { never: truth == not, always: truth != not, ..Facts::default() },
                 None => self.unread(e, if not { Reason::Negated } else { Reason::NotEquality }),
@@ -149,7 +154,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// What follows from each of these. Looking for each fact of one among those of another has its price.
-    fn or(&mut self, arms: Vec<Facts>) -> Facts {
+    pub fn or(&mut self, arms: Vec<Facts>) -> Facts {
         let first = arms.iter().find(|arm| !arm.never).map_or(0, Facts::len);
         let steps = arms.iter().map(|arm| 1 + first * arm.len() / 8).sum();
         if self.walk.budget.spend(steps) { Facts::or(arms) } else { Facts::default() }
@@ -158,6 +163,16 @@ impl Reader<'_, '_, '_> {
     fn comparison(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr, not: bool) -> Facts {
         if let Some(truth) = self.walk.compared(left, op, right) {
             return Facts { never: truth == not, always: truth != not, ..Facts::default() };
+        }
+        // `(a = b) = true`
+        if *op == BinaryOperator::Eq {
+            for (e, with) in [(left, right), (right, left)] {
+                if let (Some(truth), None) = (self.walk.truth(with), self.walk.truth(e))
+                    && !matches!(inside(e), Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                {
+                    return self.facts(inside(e), truth == not);
+                }
+            }
         }
         match (op, not) {
             (BinaryOperator::Eq, false) | (BinaryOperator::NotEq, true) => self.equal(left, right, true),
@@ -192,18 +207,19 @@ impl Reader<'_, '_, '_> {
     }
 
     /// `a = b`; `strict` where a null on either side makes it untrue.
-    fn equal(&mut self, a: &Expr, b: &Expr, strict: bool) -> Facts {
-        if let (Expr::Tuple(a), Expr::Tuple(b)) = (inside(a), inside(b))
+    pub fn equal(&mut self, a: &Expr, b: &Expr, strict: bool) -> Facts {
+        if let (Some(a), Some(b)) = (parts_of_row(a), parts_of_row(b))
             && a.len() == b.len()
         {
             let mut all = Facts::default();
-            a.iter().zip(b).for_each(|(a, b)| all.and(self.equal(a, b, strict)));
+            a.into_iter().zip(b).for_each(|(a, b)| all.and(self.equal(a, b, strict)));
             return all;
         }
         let mut facts = Facts::default();
         match (self.side(a), self.side(b)) {
-            (Side::Here(alias, col), Side::Value) => self.value(&mut facts, alias, col, b, strict),
-            (Side::Value, Side::Here(alias, col)) => self.value(&mut facts, alias, col, a, strict),
+            (Side::Here(alias, col), Side::Value(slots)) | (Side::Value(slots), Side::Here(alias, col)) => {
+                self.value(&mut facts, alias, col, &slots, strict)
+            }
             (Side::Here(a, col), Side::Here(b, other)) if a == b => {
                 if col.tenant && col == other {
                     self.notes.push((a, Reason::AlwaysTrue));
@@ -247,7 +263,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// A column that equals a value.
-    fn value(&mut self, facts: &mut Facts, alias: usize, col: Col, value: &Expr, strict: bool) {
+    pub fn value(&mut self, facts: &mut Facts, alias: usize, col: Col, slots: &[u32], strict: bool) {
         if strict {
             facts.strict.push(alias);
         }
@@ -255,7 +271,7 @@ impl Reader<'_, '_, '_> {
         if col.tenant || told {
             facts.bound.push(alias);
             if col.tenant || *col.name == *"slug" {
-                self.walk.tenant(value);
+                self.walk.tenants(slots);
             }
         }
         facts.keys.push((alias, col.name));
@@ -281,104 +297,14 @@ impl Reader<'_, '_, '_> {
         facts
     }
 
-    fn among(&mut self, e: &Expr, target: &InTarget, not: bool) -> Facts {
-        match target {
-            _ if not => self.unread(e, Reason::Negated),
-            InTarget::List(list) => {
-                let arms: Vec<Facts> = list.iter().map(|value| self.equal(e, value, true)).collect();
-                self.or(arms)
-            }
-            InTarget::Subquery(query) => self.in_query(e, query),
-            InTarget::Unnest(array) => {
-                self.walk.array = true;
-                let facts = self.equal(e, array, true);
-                self.walk.array = false;
-                facts
-            }
-            InTarget::Table { .. } => self.unread(e, Reason::NotEquality),
-        }
-    }
-
-    /// `e IN (query)`, and `e = (query)`, which says no less.
-    fn in_query(&mut self, e: &Expr, query: &Query) -> Facts {
-        if let SetExpr::Values(values) = &*query.body {
-            let rows = values.rows.iter().map(|row| row.content.as_slice());
-            let arms: Vec<Facts> = rows.map(|row| self.row(e, row)).collect();
-            return self.or(arms);
-        }
-        let mut facts = self.semi(query);
-        let outputs: Vec<&Expr> = match &*query.body {
-            SetExpr::Select(select) => {
-                select.projection.iter().filter_map(super::query::expression).collect()
-            }
-            _ => Vec::new(),
-        };
-        let inner = self.level.semis.iter().find(|(of, _)| std::ptr::eq(*of, query)).map(|(_, r)| r.clone());
-        let given: &[Expr] = match inside(e) {
-            Expr::Tuple(parts) => parts,
-            e => std::slice::from_ref(e),
-        };
-        if inner.is_some() && given.len() == outputs.len() {
-            for (given, output) in given.iter().zip(outputs) {
-                // Names of the one side mean nothing on the other.
-                let left = self.side(given);
-                let around = std::mem::replace(&mut self.inner, inner.clone());
-                let right = self.side(output);
-                self.inner = around;
-                if let (Side::Here(a, col), Side::Here(b, other)) = (left, right)
-                    && a != b
-                {
-                    facts.strict.push(a);
-                    facts.pairs.push((a, col, b, other));
-                }
-            }
-        }
-        if let Side::Here(alias, col) = self.side(e)
-            && col.tenant
-        {
-            self.notes.push((alias, Reason::Subquery));
-        }
-        facts
-    }
-
-    /// `e = (row)`.
-    fn row(&mut self, e: &Expr, row: &[Expr]) -> Facts {
-        let mut all = Facts::default();
-        match (inside(e), row) {
-            (Expr::Tuple(parts), row) if parts.len() == row.len() => {
-                parts.iter().zip(row).for_each(|(part, value)| all.and(self.equal(part, value, true)));
-            }
-            (e, [value]) => all.and(self.equal(e, value, true)),
-            _ => {}
-        }
-        all
-    }
-
-    /// A subquery that must have a row, read as a join with its tables.
-    fn semi(&mut self, query: &Query) -> Facts {
-        let Some((_, range)) = self.level.semis.iter().find(|(of, _)| std::ptr::eq(*of, query)) else {
-            return Facts::default();
-        };
-        let SetExpr::Select(select) = &*query.body else { return Facts::default() };
-        let around = self.inner.replace(range.clone());
-        let mut facts = Facts::default();
-        let notes = self.notes.len();
-        for condition in super::from::conditions(&select.from).chain(&select.selection) {
-            facts.and(self.facts(condition, false));
-        }
-        self.notes.truncate(notes);
-        self.inner = around;
-        facts
-    }
-
     /// A condition that says nothing; tenants' columns in it were not asked for as they should.
-    fn unread(&mut self, e: &Expr, reason: Reason) -> Facts {
+    pub fn unread(&mut self, e: &Expr, reason: Reason) -> Facts {
         let mut names = Names { reader: self, depth: 0, reason, seen: false };
         let _ = e.visit(&mut names);
         Facts::default()
     }
 
-    fn side(&mut self, e: &Expr) -> Side {
+    pub fn side(&mut self, e: &Expr) -> Side {
         match inside(e) {
             Expr::Identifier(name) => self.named(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(names) => self.named(names),
@@ -387,7 +313,7 @@ impl Reader<'_, '_, '_> {
                 SetExpr::Select(select) if select.from.is_empty() && select.selection.is_none() => {
                     match select.projection.first().and_then(super::query::expression) {
                         Some(e) if select.projection.len() == 1 => match self.side(e) {
-                            Side::Value => Side::Value,
+                            Side::Value(slots) => Side::Value(slots),
                             _ => Side::Other,
                         },
                         _ => Side::Other,
@@ -398,7 +324,7 @@ impl Reader<'_, '_, '_> {
             e => {
                 let mut names = Names { reader: self, depth: 0, reason: Reason::NoPredicate, seen: false };
                 let _ = e.visit(&mut names);
-                if names.seen { Side::Other } else { Side::Value }
+                if names.seen { Side::Other } else { Side::Value(slots(e).into()) }
             }
         }
     }
@@ -408,10 +334,15 @@ impl Reader<'_, '_, '_> {
         if !self.walk.budget.spend(self.level.aliases.len() * if names.len() == 1 { 4 } else { 1 }) {
             return Side::Other;
         }
-        if let Some((alias, col)) = self.level.lookup(self.walk.schema, names, self.inner.as_ref()) {
-            return Side::Here(alias, col);
+        if let Some((alias, col)) = self.level.lookup(self.walk.schema, names, &self.inner) {
+            // What a list of values shows is a value, too.
+            return match col.value {
+                Some(slots) => Side::Value(slots),
+                None => Side::Here(alias, col),
+            };
         }
         match self.env.lookup(self.walk.schema, names) {
+            Some((Col { value: Some(slots), .. }, _)) => Side::Value(slots),
             Some((col, relied)) => Side::Around(col, relied),
             None => Side::Other,
         }
@@ -459,8 +390,15 @@ impl Visitor for Names<'_, '_, '_, '_> {
         let side = match e {
             Expr::Identifier(name) => self.reader.named(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(names) => self.reader.named(names),
+            Expr::Function(function) => {
+                self.seen |= rows(function);
+                return ControlFlow::Continue(());
+            }
             _ => return ControlFlow::Continue(()),
         };
+        if let Side::Value(_) = side {
+            return ControlFlow::Continue(());
+        }
         self.seen = true;
         if let Side::Here(alias, col) = side
             && col.tenant
@@ -469,6 +407,14 @@ impl Visitor for Names<'_, '_, '_, '_> {
             self.reader.notes.push((alias, self.reason));
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The condition of `coalesce(condition, false)`.
+fn coalesced<'e>(walk: &Walk<'_>, e: &'e Expr) -> Option<&'e Expr> {
+    match arguments(inside(e), "coalesce")?.as_slice() {
+        [e, otherwise] if walk.truth(otherwise) == Some(false) => Some(e),
+        _ => None,
     }
 }
 

@@ -9,10 +9,11 @@ use sqlparser::ast::{
 
 use super::{
     facts::{Facts, Reader, inside},
-    level::{Alias, Columns, Env, Joined, Keeps, Level, Merged, READ, Role, fold},
+    level::{Alias, Col, Columns, Env, Joined, Keeps, Level, Merged, READ, Role, fold},
     query::{Body, expression},
     schema::Owner,
     statement::Reason,
+    values::{Slots, constant, unpacks},
     walk::{self, Walk},
 };
 
@@ -107,6 +108,14 @@ impl Walk<'_> {
                 level.aliases.push(self.shows(&inner, &[]).alias(named(alias)));
             }
             TableFactor::Table { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+                if unpacks(factor)
+                    && let Some(given) = constant(factor) =>
+            {
+                self.given(alias, given, level)
+            }
+            TableFactor::Table { alias, .. }
             | TableFactor::TableFunction { alias, .. }
             | TableFactor::Function { alias, .. }
             | TableFactor::UNNEST { alias, .. }
@@ -114,6 +123,17 @@ impl Walk<'_> {
             | TableFactor::XmlTable { alias, .. } => level.aliases.push(plain(named(alias))),
             _ => level.aliases.push(plain("".into())),
         }
+    }
+
+    /// A function of values: `unnest($1) AS t(a)`. Its columns are values.
+    fn given(&self, alias: &Option<TableAlias>, given: Slots, level: &mut Level) {
+        let name: Arc<str> = alias.as_ref().map_or("".into(), |alias| fold(&alias.name).as_ref().into());
+        let columns = alias.iter().flat_map(|alias| &alias.columns);
+        let names = columns.map(|column| fold(&column.name).as_ref().into()).chain([Arc::clone(&name)]);
+        let cols =
+            names.map(|name| Col { name, value: Some(Arc::clone(&given)), ..Col::default() }).collect();
+        let made = Alias::new(name, Columns::Made(cols, false), Role::Plain);
+        level.aliases.push(Alias { given: Some(given), ..made });
     }
 
     /// A table or named query.
@@ -154,17 +174,19 @@ impl Walk<'_> {
         struct Simple<'w, 'a, 'l> {
             walk: &'w mut Walk<'a>,
             level: &'l mut Level,
-            depth: usize,
+            /// Of each query around: whether it is read as a join.
+            open: Vec<bool>,
         }
         impl Visitor for Simple<'_, '_, '_> {
             type Break = ();
 
             fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-                self.depth += 1;
-                if self.depth == 1
+                let mut read = false;
+                if self.open.last().copied().unwrap_or(true)
                     && let SetExpr::Select(select) = &*query.body
                     && let Some(tables) = simple(query, select)
                 {
+                    read = true;
                     let start = self.level.aliases.len();
                     for (name, alias) in tables {
                         let Some((schema, table)) = walk::parts(name) else { continue };
@@ -178,15 +200,16 @@ impl Walk<'_> {
                     }
                     self.level.semis.push((query, start..self.level.aliases.len()));
                 }
+                self.open.push(read);
                 ControlFlow::Continue(())
             }
 
             fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-                self.depth -= 1;
+                self.open.pop();
                 ControlFlow::Continue(())
             }
         }
-        let _ = filter.visit(&mut Simple { walk: self, level, depth: 0 });
+        let _ = filter.visit(&mut Simple { walk: self, level, open: Vec::new() });
     }
 
     /// Reads the conditions of a level anew.
@@ -205,7 +228,7 @@ impl Walk<'_> {
             at = self.joins(level, table, at, env);
         }
         if let Some(filter) = filter {
-            let mut reader = Reader { walk: self, level, env, inner: None, notes: Vec::new() };
+            let mut reader = Reader { walk: self, level, env, inner: Vec::new(), notes: Vec::new() };
             let facts = reader.facts(filter, false);
             let notes = reader.notes;
             level.notes.extend(notes);
@@ -224,7 +247,7 @@ impl Walk<'_> {
             let mut facts = Default::default();
             match constraint {
                 Some(JoinConstraint::On(on)) => {
-                    let mut reader = Reader { walk: self, level, env, inner: None, notes: Vec::new() };
+                    let mut reader = Reader { walk: self, level, env, inner: Vec::new(), notes: Vec::new() };
                     facts = reader.facts(on, false);
                     let notes = reader.notes;
                     level.notes.extend(notes);
@@ -312,5 +335,5 @@ fn simple<'q>(query: &'q Query, select: &'q Select) -> Option<Vec<(&'q ObjectNam
         || select.projection.iter().filter_map(expression).any(|e| {
             !matches!(inside(e), Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_))
         });
-    (joined && !aggregate && query.with.is_none() && !select.from.is_empty()).then_some(tables)
+    (joined && !aggregate && query.with.is_none()).then_some(tables)
 }

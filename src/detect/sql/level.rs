@@ -8,6 +8,7 @@ use super::{
     facts::Facts,
     schema::{Command, Owner, Schema},
     statement::{Missing, Reason},
+    values::Slots,
 };
 
 /// A name as PostgreSQL takes it.
@@ -21,13 +22,15 @@ pub(super) fn fold(ident: &Ident) -> Cow<'_, str> {
 }
 
 /// A column as a table or a query shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Col {
     pub name: Arc<str>,
     /// The table's column that it is, unchanged.
     pub origin: Option<(usize, Arc<str>)>,
     /// To ask for one tenant of it keeps the whole of what shows it to that tenant.
     pub tenant: bool,
+    /// In each row it is one of the values of these slots.
+    pub value: Option<Slots>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +69,8 @@ pub(super) struct Alias {
     pub own: bool,
     /// It stands in a subquery of the `WHERE`, and is seen from there alone.
     pub hidden: bool,
+    /// Of a function of values: what each of its columns is made of.
+    pub given: Option<Slots>,
     /// What is done with its rows.
     pub commands: &'static [Command],
 }
@@ -84,6 +89,7 @@ impl Alias {
             pending: Vec::new(),
             own: false,
             hidden: false,
+            given: None,
             commands: READ,
         }
     }
@@ -128,7 +134,7 @@ impl Alias {
     fn any_column(&self, schema: &Schema, name: &str) -> Col {
         self.column(schema, name).unwrap_or_else(|| match self.columns {
             Columns::Table(number) => self.of_table(schema, number, name),
-            Columns::Made(..) => Col { name: name.into(), origin: None, tenant: false },
+            Columns::Made(..) => Col { name: name.into(), value: self.given.clone(), ..Col::default() },
         })
     }
 
@@ -156,7 +162,7 @@ fn table_column(schema: &Schema, number: usize, name: &str) -> Col {
     let table = schema.table(number);
     let tenant =
         matches!(table.owner, Owner::Column | Owner::Tenants) && table.tenant.as_deref() == Some(name);
-    Col { name: name.into(), origin: Some((number, name.into())), tenant }
+    Col { name: name.into(), origin: Some((number, name.into())), tenant, value: None }
 }
 
 /// Which rows a join keeps that its condition does not hold for.
@@ -206,16 +212,10 @@ pub(super) struct Env<'a> {
 }
 
 impl Level {
-    /// Finds a column among the aliases, first among those of `inner` where a subquery is looked at.
-    pub fn lookup(
-        &self,
-        schema: &Schema,
-        parts: &[Ident],
-        inner: Option<&Range<usize>>,
-    ) -> Option<(usize, Col)> {
-        if let Some(range) = inner
-            && let Some(found) = self.among(schema, parts, |n, _| range.contains(&n))
-        {
+    /// Finds a column among the aliases, first among those of the subqueries that are looked at, from the innermost.
+    pub fn lookup(&self, schema: &Schema, parts: &[Ident], inner: &[Range<usize>]) -> Option<(usize, Col)> {
+        let within = |range: &Range<usize>| self.among(schema, parts, |n, _| range.contains(&n));
+        if let Some(found) = inner.iter().rev().find_map(within) {
             return Some(found);
         }
         self.among(schema, parts, |_, alias| !alias.hidden)
@@ -264,7 +264,7 @@ impl Env<'_> {
         let mut env = Some(self);
         while let Some(this) = env {
             if let Some(level) = this.level
-                && let Some((n, col)) = level.lookup(schema, parts, None)
+                && let Some((n, col)) = level.lookup(schema, parts, &[])
             {
                 let alias = &level.aliases[n];
                 // Rows of the tenants' own tables are kept to a tenant, or told of where they stand.

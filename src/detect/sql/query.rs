@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, TableAlias, TableWithJoins, Visit, With};
+use sqlparser::ast::{
+    Expr, Parens, Query, Select, SelectItem, SetExpr, TableAlias, TableWithJoins, Visit, With,
+};
 
 use super::{
     level::{Alias, Col, Columns, Env, Level, Role, fold},
     shows::Windows,
     solve,
     statement::{Missing, Reason},
+    values::{Slots, constant},
     walk::{Cte, Walk, add},
 };
 
@@ -57,6 +60,10 @@ impl Body {
             if same.is_none_or(|same| same.origin != col.origin) {
                 col.origin = None;
             }
+            col.value = match (&col.value, same.and_then(|same| same.value.as_ref())) {
+                (Some(these), Some(those)) => Some(these.iter().chain(&**those).copied().collect()),
+                _ => None,
+            };
         }
         self.whole = positions;
         other.missing.into_iter().for_each(|one| add(&mut self.missing, one));
@@ -104,6 +111,9 @@ impl Walk<'_> {
                     // What the second arm reads of itself keeps to what the first began with, step by step.
                     let known = Body { missing: Vec::new(), ..start.clone() };
                     let open = !start.missing.is_empty();
+                    // The second arm may show other values.
+                    let mut known = known;
+                    known.cols.iter_mut().for_each(|col| col.value = None);
                     let known = if open { Body { cols: Vec::new(), owned: false, ..known } } else { known };
                     self.ctes.push(Cte { name: Arc::clone(&name), body: known, used: true });
                     let step = self.set(right, env).renamed(Some(&cte.alias));
@@ -141,7 +151,13 @@ impl Walk<'_> {
             SetExpr::Values(values) => {
                 self.nested(values, env, &[]);
                 let columns = values.rows.first().map_or(0, |row| row.content.len());
-                let col = |n: usize| Col { name: format!("column{n}").into(), origin: None, tenant: false };
+                let col = |n: usize| {
+                    let of = |row: &Parens<Vec<Expr>>| row.content.get(n - 1).and_then(constant);
+                    let slots: Option<Vec<Slots>> = values.rows.iter().map(of).collect();
+                    let value = slots.map(|slots| slots.iter().flat_map(|of| of.iter().copied()).collect());
+                    Col { name: format!("column{n}").into(), value, ..Col::default() }
+                };
+                self.budget.spend(columns * values.rows.len());
                 Body { cols: (1..=columns).map(col).collect(), whole: true, ..Body::default() }
             }
             SetExpr::Table(table) => {
@@ -195,7 +211,7 @@ impl Walk<'_> {
             level.notes.extend(open.into_iter().map(|n| (n, Reason::Subquery)));
         }
         let mut body = self.shows(&level, &select.projection);
-        let mut windows = Windows { level: &level, walk: self, across: false };
+        let mut windows = Windows { level: &level, walk: self, windows: &select.named_window, across: false };
         let _ = select.projection.visit(&mut windows);
         if windows.across && !body.missing.is_empty() {
             // What a window computed over all tenants is not put right afterwards.

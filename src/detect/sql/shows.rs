@@ -2,7 +2,10 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, Visitor, WindowType};
+use sqlparser::ast::{
+    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, SelectItem, SelectItemQualifiedWildcardKind,
+    Visitor, WindowSpec, WindowType,
+};
 
 use super::{
     facts::inside,
@@ -12,8 +15,10 @@ use super::{
     shown::name_shown,
     solve::Links,
     statement::{Missing, Reason},
+    values::constant,
     walk::{self, Walk, add},
 };
+use crate::limits;
 
 impl Walk<'_> {
     /// What a level shows, and what it is missing.
@@ -40,6 +45,10 @@ impl Walk<'_> {
         // The alias of each column.
         let mut of: Vec<usize> = Vec::new();
         let mut show = |body: &mut Body, n: usize, col: Col, name: Option<Arc<str>>| {
+            if body.cols.len() >= limits::SQL_COLUMNS {
+                self.budget.end();
+                return;
+            }
             of.resize(body.cols.len(), 0);
             of.push(n);
             self.budget.spend(1);
@@ -68,11 +77,11 @@ impl Walk<'_> {
                         Expr::CompoundIdentifier(names) => names,
                         _ => &[],
                     };
-                    match level.lookup(self.schema, parts, None) {
+                    match level.lookup(self.schema, parts, &[]) {
                         Some((n, col)) => show(&mut body, n, col, name),
                         None => {
                             let name = name.unwrap_or_else(|| "?column?".into());
-                            body.cols.push(Col { name, origin: None, tenant: false });
+                            body.cols.push(Col { name, value: constant(e), ..Col::default() });
                         }
                     }
                 }
@@ -176,7 +185,34 @@ impl Walk<'_> {
 pub(super) struct Windows<'w, 'a, 'l> {
     pub level: &'l Level,
     pub walk: &'w Walk<'a>,
+    /// Those that have a name.
+    pub windows: &'l [NamedWindowDefinition],
     pub across: bool,
+}
+
+impl Windows<'_, '_, '_> {
+    /// Whether a window keeps tenants apart; `depth` others are made from it.
+    fn apart(&self, spec: &WindowSpec, depth: usize) -> bool {
+        let by_tenant = spec.partition_by.iter().any(|by| {
+            let parts = match inside(by) {
+                Expr::Identifier(name) => std::slice::from_ref(name),
+                Expr::CompoundIdentifier(names) => names,
+                _ => &[],
+            };
+            self.level.lookup(self.walk.schema, parts, &[]).is_some_and(|(_, col)| col.tenant)
+        });
+        by_tenant || spec.window_name.as_ref().is_some_and(|name| self.named(name, depth))
+    }
+
+    /// The same of one of the `WINDOW` clause.
+    fn named(&self, name: &Ident, depth: usize) -> bool {
+        let of = self.windows.iter().find(|of| fold(&of.0) == fold(name));
+        match of.map(|of| &of.1) {
+            Some(NamedWindowExpr::WindowSpec(spec)) if depth < 8 => self.apart(spec, depth + 1),
+            Some(NamedWindowExpr::NamedWindow(name)) if depth < 8 => self.named(name, depth + 1),
+            _ => false,
+        }
+    }
 }
 
 impl Visitor for Windows<'_, '_, '_> {
@@ -187,15 +223,8 @@ impl Visitor for Windows<'_, '_, '_> {
             && let Some(over) = &function.over
         {
             let apart = match over {
-                WindowType::WindowSpec(spec) => spec.partition_by.iter().any(|by| {
-                    let parts = match inside(by) {
-                        Expr::Identifier(name) => std::slice::from_ref(name),
-                        Expr::CompoundIdentifier(names) => names,
-                        _ => &[],
-                    };
-                    self.level.lookup(self.walk.schema, parts, None).is_some_and(|(_, col)| col.tenant)
-                }),
-                WindowType::NamedWindow(_) => false,
+                WindowType::WindowSpec(spec) => self.apart(spec, 0),
+                WindowType::NamedWindow(name) => self.named(name, 0),
             };
             self.across |= !apart;
         }

@@ -145,7 +145,12 @@ impl<'a> Walk<'a> {
 
     /// Notes a tenant that stands in a value.
     pub fn tenant(&mut self, value: &Expr) {
-        for slot in slots(value) {
+        self.tenants(&slots(value));
+    }
+
+    /// Notes tenants that stand in slots.
+    pub fn tenants(&mut self, slots: &[u32]) {
+        for &slot in slots {
             let found = TenantSlot { slot, array: self.array };
             if !self.noted.tenants.contains(&found) && self.noted.tenants.len() < limits::SQL_TENANTS {
                 self.noted.tenants.push(found);

@@ -214,6 +214,10 @@ impl Walk<'_> {
                 self.gives(left, n, body, by_default) && self.gives(right, n, body, by_default)
             }
             SetExpr::Select(select) => {
+                if let Some(slots) = body.cols.get(n).and_then(|col| col.value.as_ref()) {
+                    self.tenants(slots);
+                    return true;
+                }
                 if body.cols.get(n).is_some_and(|col| col.tenant) || !body.whole {
                     return true;
                 }
@@ -259,7 +263,7 @@ impl Walk<'_> {
             return Ok(());
         }
         if let Some(filter) = &update.selection {
-            let mut reader = Reader { walk: self, level, env, inner: None, notes: Vec::new() };
+            let mut reader = Reader { walk: self, level, env, inner: Vec::new(), notes: Vec::new() };
             level.filter = reader.facts(filter, false);
             if super::solve::scoped(level, self.schema, &self.budget)[0] {
                 return Ok(());
@@ -290,7 +294,7 @@ impl Walk<'_> {
         }
         let end = level.aliases.len();
         let on = |walk: &mut Self, level: &mut Level, e: &Expr| {
-            let mut reader = Reader { walk, level, env, inner: None, notes: Vec::new() };
+            let mut reader = Reader { walk, level, env, inner: Vec::new(), notes: Vec::new() };
             let facts = reader.facts(e, false);
             let notes = reader.notes;
             level.notes.extend(notes);

@@ -387,6 +387,98 @@ const CASES: &[(&str, &str)] = &[
     ("DELETE FROM documents WHERE id = 5", "documents:no-predicate!"),
     ("DELETE FROM notes n USING documents d WHERE n.document_id = d.id AND d.tenant_id = $1", "ok"),
     ("DELETE FROM notes n USING documents d WHERE d.tenant_id = $1", "n:other-table"),
+    // values by another name
+    (
+        "WITH p AS (SELECT $1::uuid AS tenant_id) SELECT d.* FROM documents d JOIN p ON p.tenant_id = d.tenant_id",
+        "ok",
+    ),
+    ("WITH p(t) AS (VALUES ($1::uuid)) SELECT d.* FROM documents d, p WHERE p.t = d.tenant_id", "ok"),
+    ("WITH p AS (SELECT $1 AS t) SELECT * FROM documents WHERE tenant_id = (SELECT t FROM p)", "ok"),
+    ("WITH p AS (SELECT $1 AS t) SELECT * FROM documents WHERE tenant_id IN (SELECT t FROM p)", "ok"),
+    ("SELECT * FROM documents WHERE tenant_id IN (SELECT $1::uuid)", "ok"),
+    (
+        "SELECT * FROM documents WHERE tenant_id IN (SELECT $1 UNION ALL SELECT tenant_id FROM notes)",
+        "notes:no-predicate documents:subquery",
+    ),
+    ("SELECT * FROM (SELECT $1 AS t) p JOIN documents d ON d.tenant_id = p.t", "ok"),
+    ("SELECT * FROM (SELECT $1 AS t UNION SELECT $2) p JOIN documents d ON d.tenant_id = p.t", "ok"),
+    (
+        "SELECT * FROM (SELECT $1 AS t UNION SELECT id FROM tenants) p JOIN documents d ON d.tenant_id = p.t",
+        "d:no-predicate",
+    ),
+    ("SELECT * FROM (SELECT $1 AS t) p LEFT JOIN documents d ON d.tenant_id = p.t", "ok"),
+    ("SELECT * FROM documents d LEFT JOIN (SELECT $1 AS t) p ON d.tenant_id = p.t", "d:outer-join"),
+    (
+        "SELECT * FROM (SELECT count(*) AS t FROM countries) p JOIN documents d ON d.tenant_id = p.t",
+        "d:no-predicate",
+    ),
+    (
+        "SELECT * FROM (SELECT code AS t FROM countries) p JOIN documents d ON d.tenant_id = p.t",
+        "d:no-predicate",
+    ),
+    ("SELECT * FROM unnest($1::uuid[]) AS v(t) JOIN documents d ON d.tenant_id = v.t", "ok"),
+    ("SELECT * FROM documents d, unnest(d.tags) AS v(t) WHERE d.tenant_id = v.t", "d:no-predicate"),
+    (
+        "UPDATE documents d SET title = v.title FROM (VALUES ($1, $2, $3)) v(tenant_id, id, title) WHERE d.tenant_id = v.tenant_id AND d.id = v.id",
+        "ok",
+    ),
+    (
+        "UPDATE documents d SET title = v.title FROM (VALUES ($1, $2)) v(id, title) WHERE d.id = v.id",
+        "d:no-predicate!",
+    ),
+    (
+        "MERGE INTO documents d USING (SELECT $1 AS t, $2 AS x) s ON d.tenant_id = s.t AND d.title = s.x WHEN MATCHED THEN UPDATE SET title = s.x",
+        "ok",
+    ),
+    ("INSERT INTO documents (tenant_id, title) SELECT v.t, v.x FROM (VALUES ($1, $2)) v(t, x)", "ok"),
+    (
+        "WITH RECURSIVE t(x) AS (SELECT $1::uuid UNION ALL SELECT d.author_id FROM documents d JOIN t ON d.tenant_id = t.x) SELECT * FROM t",
+        "d:no-predicate",
+    ),
+    ("SELECT * FROM documents WHERE ROW(tenant_id, id) = ROW($1, $2)", "ok"),
+    ("SELECT * FROM documents WHERE ROW(tenant_id, id) < ROW($1, $2)", "documents:not-equality"),
+    ("SELECT * FROM documents WHERE (tenant_id = $1) = true", "ok"),
+    ("SELECT * FROM documents WHERE (tenant_id <> $1) = false", "ok"),
+    ("SELECT * FROM documents WHERE (tenant_id = $1) = false", "documents:negated"),
+    ("SELECT * FROM documents WHERE coalesce(tenant_id = $1, false)", "ok"),
+    ("SELECT * FROM documents WHERE coalesce(tenant_id = $1, true)", "documents:not-equality"),
+    ("SELECT * FROM documents WHERE NOT coalesce(tenant_id = $1, false)", "documents:negated"),
+    ("SELECT * FROM generate_series(1, 9) g(t) JOIN documents d ON d.tenant_id = g.t", "d:no-predicate"),
+    ("SELECT * FROM (SELECT generate_series(1, 9) AS t) g JOIN documents d ON d.id = g.t", "d:no-predicate"),
+    (
+        "SELECT * FROM jsonb_to_recordset($1) AS v(id bigint) JOIN documents d ON d.id = v.id",
+        "d:no-predicate!",
+    ),
+    // subqueries in subqueries
+    (
+        "SELECT * FROM item_tags WHERE item_id IN (SELECT id FROM folder_items WHERE folder_id IN (SELECT id FROM folders WHERE tenant_id = $1))",
+        "ok",
+    ),
+    (
+        "SELECT * FROM item_tags t WHERE EXISTS (SELECT 1 FROM folder_items i WHERE i.id = t.item_id AND EXISTS (SELECT 1 FROM folders f WHERE f.id = i.folder_id AND f.tenant_id = $1))",
+        "ok",
+    ),
+    (
+        "SELECT * FROM item_tags t WHERE EXISTS (SELECT 1 FROM folder_items i WHERE i.id = t.item_id AND NOT EXISTS (SELECT 1 FROM folders f WHERE f.id = i.folder_id AND f.tenant_id = $1))",
+        "i:subquery! t:subquery",
+    ),
+    (
+        "SELECT * FROM item_tags t WHERE EXISTS (SELECT 1 FROM folder_items i WHERE i.id = t.item_id AND EXISTS (SELECT 1 FROM folders f WHERE f.tenant_id = $1))",
+        "i:subquery! t:subquery",
+    ),
+    // windows
+    (
+        "SELECT * FROM (SELECT tenant_id, lag(title) OVER w FROM documents WINDOW w AS (PARTITION BY tenant_id ORDER BY id)) x WHERE x.tenant_id = $1",
+        "ok",
+    ),
+    (
+        "SELECT * FROM (SELECT tenant_id, lag(title) OVER (w ORDER BY id) FROM documents WINDOW w AS (PARTITION BY tenant_id)) x WHERE x.tenant_id = $1",
+        "ok",
+    ),
+    (
+        "SELECT * FROM (SELECT tenant_id, lag(title) OVER w FROM documents WINDOW w AS (ORDER BY id)) x WHERE x.tenant_id = $1",
+        "documents:no-predicate",
+    ),
     // by key, or not
     ("UPDATE documents SET tenant_id = $1 WHERE id = $2", "documents:no-predicate"),
     ("UPDATE documents SET tenant_id = $1, title = $3 WHERE id = $2 AND tenant_id = $4", "ok"),

@@ -60,7 +60,7 @@ fn what_is_not_understood_is_not_shown() {
 #[test]
 fn tenants_are_told() {
     let p = TenantRef::Parameter;
-    let cases: [(&str, Vec<TenantRef>); 16] = [
+    let cases: [(&str, Vec<TenantRef>); 18] = [
         ("SELECT * FROM documents WHERE tenant_id = 'acme'", vec![literal("acme")]),
         ("SELECT * FROM documents WHERE tenant_id = 42 AND id = 7", vec![literal("42")]),
         ("SELECT * FROM documents WHERE tenant_id = -42", vec![literal("-42")]),
@@ -86,6 +86,14 @@ fn tenants_are_told() {
             vec![literal("acme")],
         ),
         ("SELECT * FROM documents WHERE tenant_id = 'it''s'", vec![literal("it's")]),
+        (
+            "WITH p AS (SELECT 'a' AS t) SELECT * FROM documents d JOIN p ON p.t = d.tenant_id",
+            vec![literal("a")],
+        ),
+        (
+            "UPDATE documents d SET title = 'x' FROM (VALUES ('a', 1), ('b', 2)) v(t, id) WHERE d.tenant_id = v.t",
+            vec![literal("a"), literal("b")],
+        ),
     ];
     let mut judge = judge();
     for (text, expected) in cases {
