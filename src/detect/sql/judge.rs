@@ -125,7 +125,8 @@ fn template(schema: &Schema, shape: &Shape, text: &str) -> Template {
     };
     // A text that isn't understood may have been taken apart at the wrong places: its names are not shown. What is
     // not shown has no part in the fingerprint either: values could be guessed by it.
-    let mut normalized = shape.normalized(text, unread.then_some(&known as &dyn Fn(&str) -> bool));
+    let hidden = unread || shape.odd;
+    let mut normalized = shape.normalized(text, hidden.then_some(&known as &dyn Fn(&str) -> bool));
     let fingerprint = fnv(normalized.as_bytes());
     let scope = match noted.missing.is_empty() {
         // Part of it is known to be unscoped, whatever the rest is.

@@ -63,6 +63,8 @@ pub(super) struct Shape {
     pub extra: Vec<(u32, Slot)>,
     /// Not all of the statement is there: the text is longer than is looked at, or somebody cut it before.
     pub cut: bool,
+    /// It may have been taken apart at the wrong places, by another database's rules of quoting.
+    pub odd: bool,
     raw: Vec<Item>,
 }
 
@@ -94,6 +96,7 @@ impl Shape {
             };
             self.push(text, Item { kind, start, end, slot: 0, row: false });
         }
+        self.odd = tokens.odd();
         self.cut |= tokens.open() || last.is_some_and(|last| cut_off(text, last));
         self.settings(text);
         self.collapse(text);
@@ -313,7 +316,7 @@ impl Shape {
                 }),
             }
         }
-        hash.write_u8(u8::from(self.cut));
+        hash.write_u8(u8::from(self.cut) | u8::from(self.odd) << 1);
         hash.finish()
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Tokens<'a> {
     brackets: u32,
     /// A quote or a comment was open at the end.
     open: bool,
+    /// A backslash stood before a quote: elsewhere than in PostgreSQL the text is taken apart otherwise.
+    odd: bool,
 }
 
 /// Words after which `?` is a parameter, not an operator.
@@ -58,12 +60,17 @@ pub(super) fn is_word(byte: u8) -> bool {
 
 impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
-        Tokens { text: text.as_bytes(), at: 0, places: 0, last: None, brackets: 0, open: false }
+        Tokens { text: text.as_bytes(), at: 0, places: 0, last: None, brackets: 0, open: false, odd: false }
     }
 
     /// Whether a quote or a comment was still open at the end, as in a text that was cut.
     pub fn open(&self) -> bool {
         self.open
+    }
+
+    /// Whether the text may be taken apart otherwise, by those who escape quotes with backslashes.
+    pub fn odd(&self) -> bool {
+        self.odd
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -109,11 +116,16 @@ impl<'a> Tokens<'a> {
 
     /// To the end of what `quote` opened before `self.at`; a doubled quote stands for itself.
     fn quoted(&mut self, quote: u8, backslashes: bool) {
+        let start = self.at;
         while self.at < self.text.len() {
             let byte = self.peek(0);
             if byte == b'\\' && backslashes {
                 self.at += 2;
             } else if byte == quote {
+                let inside = &self.text[start..self.at];
+                let escapes = inside.iter().rev().take_while(|b| **b == b'\\').count();
+                // `'\'` alone is what `ESCAPE` is given.
+                self.odd |= !backslashes && escapes % 2 == 1 && (inside.len() > 1 || self.peek(1) == quote);
                 self.at += 1;
                 if self.peek(0) != quote {
                     return;

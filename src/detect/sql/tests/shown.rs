@@ -59,6 +59,21 @@ fn quoted_names_are_shown_where_names_stand() {
     assert_eq!((&*missing[0].alias, &*missing[0].predicate), ("?", r#""?"."tenant_id" = ?"#));
 }
 
+/// Scenario: a backslash before a quote, which ends the string here and not elsewhere. Guarantee: judged as PostgreSQL
+/// does, but no name is shown that may be a part of a value; `ESCAPE '\\'` is no such.
+#[test]
+fn backslashes_hide_names() {
+    let text = r#"SELECT * FROM documents WHERE title = "a\"" OR $$b" - jane$$ < id"#;
+    assert!(!shown(text).contains("jane"), "{}", shown(text));
+    let windows = r"SELECT * FROM documents x WHERE x.title = 'C:\' AND x.tenant_id = $1";
+    assert_eq!(shown(windows), "select * from documents _ where _._ = ? and _._ = ?");
+    assert_eq!(said(&judge().judge(windows)), "ok");
+    let like = r"SELECT * FROM documents x WHERE x.title LIKE $1 ESCAPE '\'";
+    assert_eq!(shown(like), "select * from documents x where x.title like ? escape ?");
+    let doubled = r"SELECT * FROM documents x WHERE x.title = 'C:\\'";
+    assert_eq!(shown(doubled), "select * from documents x where x.title = ?");
+}
+
 /// Scenario: one statement with marks, white space and comments around it. Guarantee: one fingerprint.
 #[test]
 fn marks_around_a_statement_change_nothing() {
