@@ -153,6 +153,13 @@ fn verdicts() {
     let (code, report) = case.json(&["postgresql.log", "--rls", "trust", "--approve", "over.yaml"]);
     assert_eq!(code, 1);
     assert_eq!(report["findings"][0]["approval"]["expires"], "2020-01-01");
+    let (_, out, _) = case.run(&["postgresql.log", "--rls", "trust", "--approve", "over.yaml"]);
+    assert!(
+        out.contains("the approval by search is over since 2020-01-01") && !out.contains("approved by"),
+        "{out}"
+    );
+    let (_, out, _) = case.run(&["postgresql.log", "--rls", "trust", "--approve", "holds.yaml"]);
+    assert!(out.contains("approved by search until 2099-12-31: titles are unique"), "{out}");
     case.file(
         "wrong.yaml",
         "approved:\n  - fingerprint: \"12\"\n    owner: a\n    reason: b\n    expires: 2099-12-31\n",

@@ -40,13 +40,14 @@ pub(super) fn summary(report: &Report) -> String {
 pub(super) fn text(report: &Report) -> String {
     let mut out = String::new();
     let mut part = |title: &str, list: &mut dyn Iterator<Item = (&Found, Option<&Approval>)>| {
+        let holds = title == "approved";
         let list: Vec<_> = list.collect();
         if list.is_empty() {
             return;
         }
         let _ = writeln!(out, "{title}: {}", list.len());
         for (found, approval) in list {
-            one(&mut out, report, found, approval);
+            one(&mut out, report, found, approval, holds);
         }
         out.push('\n');
     };
@@ -60,7 +61,7 @@ pub(super) fn text(report: &Report) -> String {
     out
 }
 
-fn one(out: &mut String, report: &Report, found: &Found, approval: Option<&Approval>) {
+fn one(out: &mut String, report: &Report, found: &Found, approval: Option<&Approval>, holds: bool) {
     let statement = &found.statement;
     let _ = writeln!(
         out,
@@ -88,7 +89,13 @@ fn one(out: &mut String, report: &Report, found: &Found, approval: Option<&Appro
     }
     if let Some(approval) = approval {
         let (owner, reason, until) = (&approval.owner, &approval.reason, approval.expires);
-        let _ = writeln!(out, "    approved by {owner} until {until}: {reason}");
+        let _ = match holds {
+            true => writeln!(out, "    approved by {owner} until {until}: {reason}"),
+            false => writeln!(
+                out,
+                "    the approval by {owner} is over since {until} ({reason}): approve it anew, or mend it"
+            ),
+        };
     }
 }
 

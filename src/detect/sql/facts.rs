@@ -282,7 +282,7 @@ impl Reader<'_, '_, '_> {
         let mut facts = Facts::default();
         match self.side(e) {
             Side::Here(alias, col) if !not => {
-                if col.tenant {
+                if col.tenant && !col.loose {
                     facts.bound.push(alias);
                 }
             }

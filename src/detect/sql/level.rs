@@ -29,6 +29,9 @@ pub(super) struct Col {
     pub origin: Option<(usize, Arc<str>)>,
     /// To ask for one tenant of it keeps the whole of what shows it to that tenant.
     pub tenant: bool,
+    /// It says nothing of whose a row is by itself: of the list of tenants, of whom none was chosen, or null in rows
+    /// that stand for all of them.
+    pub loose: bool,
     /// In each row it is one of the values of these slots.
     pub value: Option<Slots>,
 }
@@ -162,7 +165,7 @@ fn table_column(schema: &Schema, number: usize, name: &str) -> Col {
     let table = schema.table(number);
     let tenant =
         matches!(table.owner, Owner::Column | Owner::Tenants) && table.tenant.as_deref() == Some(name);
-    Col { name: name.into(), origin: Some((number, name.into())), tenant, value: None }
+    Col { name: name.into(), origin: Some((number, name.into())), tenant, ..Col::default() }
 }
 
 /// Which rows a join keeps that its condition does not hold for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Expr, Parens, Query, Select, SelectItem, SetExpr, TableAlias, TableWithJoins, Visit, With,
+    Expr, GroupByExpr, Parens, Query, Select, SelectItem, SetExpr, TableAlias, TableWithJoins, Visit, With,
 };
 
 use super::{
@@ -57,6 +57,7 @@ impl Body {
             };
             // An arm that is all right needs nothing, but what it shows there must be a tenant, too.
             col.tenant &= same.is_some_and(|same| same.tenant);
+            col.loose |= same.is_some_and(|same| same.loose);
             if same.is_none_or(|same| same.origin != col.origin) {
                 col.origin = None;
             }
@@ -70,6 +71,13 @@ impl Body {
         self.owned |= other.owned;
         self
     }
+}
+
+/// Whether some groups are made of others: `ROLLUP`, `CUBE`, `GROUPING SETS`.
+fn rolled_up(by: &GroupByExpr) -> bool {
+    let GroupByExpr::Expressions(by, modifiers) = by else { return false };
+    let sets = |e: &Expr| matches!(e, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+    by.iter().any(sets) || !modifiers.is_empty()
 }
 
 /// The expression of an item of a `SELECT`.
@@ -213,6 +221,10 @@ impl Walk<'_> {
         let mut body = self.shows(&level, &select.projection);
         let mut windows = Windows { level: &level, walk: self, windows: &select.named_window, across: false };
         let _ = select.projection.visit(&mut windows);
+        if rolled_up(&select.group_by) {
+            // A row in which the tenant is null is the sum over all.
+            body.cols.iter_mut().for_each(|col| col.loose = true);
+        }
         if windows.across && !body.missing.is_empty() {
             // What a window computed over all tenants is not put right afterwards.
             body.cols.iter_mut().for_each(|col| col.tenant = false);

@@ -52,7 +52,9 @@ impl Walk<'_> {
             of.resize(body.cols.len(), 0);
             of.push(n);
             self.budget.spend(1);
-            body.cols.push(Col { name: name.unwrap_or(col.name.clone()), ..col });
+            let alias = &level.aliases[n];
+            let loose = !alias.scoped && (col.loose || alias.role == Role::Tenants);
+            body.cols.push(Col { name: name.unwrap_or(col.name.clone()), loose, ..col });
         };
         let seen = || {
             let room = level.aliases.iter().enumerate().filter(|(_, alias)| !alias.hidden);

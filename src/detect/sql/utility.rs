@@ -22,7 +22,7 @@ use crate::limits;
 pub(super) struct Unread;
 
 /// Verbs that read or write no rows that a client sees.
-const QUIET: [&str; 29] = [
+const QUIET: [&str; 28] = [
     "alter",
     "analyze",
     "checkpoint",
@@ -37,7 +37,6 @@ const QUIET: [&str; 29] = [
     "import",
     "listen",
     "load",
-    "lock",
     "move",
     "notify",
     "reassign",
@@ -128,6 +127,14 @@ impl Walk<'_> {
                 self.truncated(&items[1 + usize::from(word(1, &["table"]))..]);
                 Ok(Verb::Truncate)
             }
+            "lock" => {
+                self.truncated(&items[1 + usize::from(word(1, &["table"]))..]);
+                Ok(Verb::Other)
+            }
+            "refresh" if word(1, &["materialized"]) && word(2, &["view"]) => {
+                self.touched(&items[3 + usize::from(word(3, &["concurrently"]))..], &[]);
+                Ok(Verb::Other)
+            }
             "copy" if mark(1) == "(" => {
                 let end = after_bracket(text, &items[1..]).ok_or(Unread)?;
                 self.within(&items[2..end], depth + 1).map(|_| Verb::Copy)
@@ -190,7 +197,7 @@ impl Walk<'_> {
         self.noted.acts.push(Act::Set { name: Name::Known(name), value, local });
     }
 
-    /// `TRUNCATE a, b`.
+    /// `TRUNCATE a, b`, `LOCK a, b`.
     fn truncated(&mut self, items: &[Item]) {
         let text = self.text;
         for part in items.split(|item| &text[item.start..item.end] == ",") {

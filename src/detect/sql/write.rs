@@ -218,7 +218,7 @@ impl Walk<'_> {
                     self.tenants(slots);
                     return true;
                 }
-                if body.cols.get(n).is_some_and(|col| col.tenant) || !body.whole {
+                if body.cols.get(n).is_some_and(|col| col.tenant && !col.loose) || !body.whole {
                     return true;
                 }
                 let plain = select.projection.iter().all(|item| expression(item).is_some());
@@ -233,7 +233,7 @@ impl Walk<'_> {
                     _ => false,
                 }
             }
-            _ => body.cols.get(n).is_none_or(|col| col.tenant),
+            _ => body.cols.get(n).is_none_or(|col| col.tenant && !col.loose),
         }
     }
 

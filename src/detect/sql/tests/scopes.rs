@@ -324,6 +324,23 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("SELECT * FROM documents d, unnest(d.tags) AS t(tag) WHERE d.tenant_id = $1", "ok"),
     ("SELECT * FROM documents d(a, b) WHERE b = $1", "ok"),
+    (
+        "SELECT * FROM (SELECT tenant_id, count(*) FROM documents GROUP BY ROLLUP (tenant_id)) s WHERE tenant_id IS NULL",
+        "documents:no-predicate",
+    ),
+    (
+        "SELECT * FROM (SELECT tenant_id, count(*) FROM documents GROUP BY GROUPING SETS ((tenant_id), ())) s WHERE tenant_id = $1 OR tenant_id IS NULL",
+        "documents:no-predicate",
+    ),
+    (
+        "SELECT * FROM (SELECT tenant_id, count(*) FROM documents GROUP BY CUBE (tenant_id)) s WHERE tenant_id = $1",
+        "ok",
+    ),
+    ("SELECT * FROM documents WHERE tenant_id = own(documents.*)", "documents:not-equality"),
+    ("SELECT d.id, d.ti...", "unread"),
+    ("SELECT d.id, d.ti…", "unread"),
+    ("SELECT * FROM documents WHERE title = 'ab", "unread"),
+    ("SELECT * FROM documents WHERE title = 'x...' AND tenant_id = $1", "ok"),
     // set operations
     ("SELECT id FROM documents WHERE tenant_id = $1 UNION SELECT id FROM notes WHERE tenant_id = $1", "ok"),
     ("SELECT id FROM documents WHERE tenant_id = $1 UNION ALL SELECT id FROM notes", "notes:no-predicate"),
@@ -557,6 +574,20 @@ const CASES: &[(&str, &str)] = &[
         "INSERT INTO invoices (tenant_id, number) VALUES ($1, $2) ON CONFLICT ON CONSTRAINT invoices_number DO UPDATE SET amount = 1",
         "ok",
     ),
+    ("INSERT INTO documents (tenant_id, title) SELECT t.id, 'x' FROM tenants t", "documents:insert"),
+    ("INSERT INTO documents (tenant_id, title) SELECT t.id, 'x' FROM tenants t WHERE t.slug = $1", "ok"),
+    (
+        "INSERT INTO documents (tenant_id, title) SELECT t.id, 'x' FROM tenants t WHERE t.name = $1",
+        "documents:insert",
+    ),
+    (
+        "INSERT INTO documents (tenant_id, title) SELECT x.id, 'x' FROM (SELECT id FROM tenants) x WHERE x.id = $1",
+        "ok",
+    ),
+    (
+        "INSERT INTO documents (tenant_id, title) SELECT t.id, n.body FROM tenants t JOIN notes n ON n.tenant_id = t.id WHERE n.tenant_id = $1",
+        "ok",
+    ),
     // MERGE
     (
         "MERGE INTO documents d USING incoming i ON d.id = i.id AND d.tenant_id = $1 WHEN MATCHED THEN UPDATE SET title = i.title",
@@ -578,6 +609,10 @@ const CASES: &[(&str, &str)] = &[
     ("TRUNCATE documents", "documents:whole-table"),
     ("TRUNCATE TABLE ONLY countries, documents CASCADE", "documents:whole-table"),
     ("COPY documents (id, title) TO STDOUT", "documents:whole-table"),
+    ("LOCK TABLE ONLY countries, documents IN ACCESS EXCLUSIVE MODE", "documents:whole-table"),
+    ("LOCK countries", "none"),
+    ("REFRESH MATERIALIZED VIEW CONCURRENTLY recent_documents", "recent_documents:whole-table"),
+    ("REFRESH MATERIALIZED VIEW my_documents", "none"),
     ("COPY countries FROM STDIN", "none"),
     ("COPY (SELECT * FROM documents WHERE tenant_id = 'x') TO STDOUT", "ok"),
     ("COPY (SELECT * FROM documents) TO STDOUT WITH CSV", "documents:no-predicate"),
