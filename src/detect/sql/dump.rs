@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    schema::{Column, Command, Options, RawPolicy, Rls, Schema, SchemaBuilder},
+    policy::{Command, Rls},
+    schema::{Column, Options, RawPolicy, Schema, SchemaBuilder},
     tokens::{Kind, Token, Tokens},
     view::View,
 };

@@ -6,7 +6,8 @@ use sqlparser::ast::{Ident, Query};
 
 use super::{
     facts::Facts,
-    schema::{Command, Owner, Schema},
+    policy::Command,
+    schema::{Owner, Schema},
     statement::{Missing, Reason},
     values::Slots,
 };

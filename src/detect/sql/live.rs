@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_postgres::{Client, Error, Row};
 
 use super::{
-    schema::{Column, Command, Options, RawPolicy, Rls, Schema, SchemaBuilder},
+    policy::{Command, Rls},
+    schema::{Column, Options, RawPolicy, Schema, SchemaBuilder},
     view::View,
 };
 

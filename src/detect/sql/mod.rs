@@ -42,7 +42,8 @@ mod judge;
 mod tests;
 
 pub use judge::Judge;
-pub use schema::{Command, Declared, ForeignKey, Options, Owner, Policy, Rls, Schema, SchemaBuilder, Table};
+pub use policy::{Command, Policy, Rls};
+pub use schema::{Declared, ForeignKey, Options, Owner, Schema, SchemaBuilder, Table};
 pub use statement::{
     Context, Equality, Missing, Reason, Scope, Shaped, Statement, TableRef, TenantRef, Verb, Worth,
 };

@@ -11,6 +11,72 @@ use sqlparser::{
 use super::{facts::inside, level::fold};
 use crate::limits;
 
+/// Row level security of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rls {
+    /// None.
+    #[default]
+    Off,
+    /// For all but its owner.
+    Enabled,
+    /// For its owner, too.
+    Forced,
+}
+
+/// What a policy of row level security may be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// `SELECT`, and what reads besides.
+    Select,
+    /// `INSERT`.
+    Insert,
+    /// `UPDATE`, and `ON CONFLICT DO UPDATE`.
+    Update,
+    /// `DELETE`.
+    Delete,
+}
+
+impl Command {
+    /// All of them.
+    pub const ALL: [Command; 4] = [Command::Select, Command::Insert, Command::Update, Command::Delete];
+
+    /// Of a word, in letters of any size. `None` for `ALL`, and what is no command.
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        let words = ["select", "insert", "update", "delete"];
+        words.iter().position(|w| w.eq_ignore_ascii_case(word)).map(|n| Self::ALL[n])
+    }
+}
+
+/// A policy of row level security.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The setting that `USING` compares the tenant column with, if it does that and no less.
+    pub using: Option<Arc<str>>,
+    /// The same of `WITH CHECK`; of `USING` where there is none.
+    pub check: Option<Arc<str>>,
+    /// `AS RESTRICTIVE`: it must hold besides others.
+    pub restrictive: bool,
+    /// The command that it is for; all where it names none.
+    pub command: Option<Command>,
+    /// What `USING` asks names the tenant, in each arm of an `OR`.
+    pub keeps_old: bool,
+    /// The same of `WITH CHECK`; of `USING` where there is none.
+    pub keeps_new: bool,
+}
+
+impl Policy {
+    /// Whether it keeps the rows of a command to a tenant.
+    pub(super) fn keeps(&self, command: Command) -> bool {
+        match command {
+            Command::Select | Command::Delete => self.keeps_old,
+            Command::Insert => self.keeps_new,
+            Command::Update => self.keeps_old && self.keeps_new,
+        }
+    }
+}
+
 /// The setting that an expression compares a column with: `tenant_id = current_setting('app.tenant')::uuid`, alone or
 /// with further conditions.
 pub(super) fn setting(text: &str, column: &str) -> Option<Arc<str>> {

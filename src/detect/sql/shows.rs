@@ -10,8 +10,9 @@ use sqlparser::ast::{
 use super::{
     facts::inside,
     level::{Alias, Col, Level, Role, fold},
+    policy::Command,
     query::Body,
-    schema::{Command, Owner},
+    schema::Owner,
     shown::name_shown,
     solve::Links,
     statement::{Missing, Reason},

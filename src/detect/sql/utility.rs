@@ -11,7 +11,7 @@ use sqlparser::{
 
 use super::{
     level::{Env, READ},
-    schema::Command,
+    policy::Command,
     shape::{Item, ItemKind, is},
     statement::{Reason, Verb},
     walk::{Act, Given, Name, Walk},

@@ -11,8 +11,9 @@ use sqlparser::ast::{
 use super::{
     facts::{Facts, Reader, inside},
     level::{Alias, Columns, Env, Joined, Keeps, Level, Role, fold},
+    policy::Command,
     query::{Body, expression},
-    schema::{Command, Owner, Table},
+    schema::{Owner, Table},
     statement::Reason,
     walk::{Walk, parts},
 };

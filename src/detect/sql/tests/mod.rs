@@ -5,6 +5,7 @@ mod rls;
 mod scopes;
 mod shown;
 mod texts;
+mod writes;
 
 use std::sync::{Arc, LazyLock};
 
