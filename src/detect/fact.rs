@@ -178,16 +178,20 @@ pub enum Fact {
 /// What a statement does to the tenant of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
+    /// The transaction begins.
+    Begin,
+    /// What comes next lasts until the transaction ends.
+    Local,
     /// The session's tenant is this one.
     Set(TenantId),
-    /// The same, until the transaction ends.
-    SetLocal(TenantId),
     /// It is set to something that is not known here (a parameter that was not recorded).
     Opaque,
     /// No tenant any more.
     Reset,
     /// The transaction ends.
     End,
+    /// The transaction ends, and what it has set is taken back.
+    Rollback,
     /// The search path leads to this tenant's schema.
     Path(TenantId),
     /// The search path leads to no tenant's schema.

@@ -48,7 +48,8 @@ impl Connections {
             _ => false,
         });
         // A statement that sets the tenant anew is not run under the old one.
-        if !reads || o.facts.iter().any(|fact| matches!(fact, Fact::Context(_))) {
+        let sets = |fact: &Fact| matches!(fact, Fact::Context(change) if *change != Setting::Begin);
+        if !reads || o.facts.iter().any(sets) {
             return None;
         }
         let held = [session.place, session.path.tenant(), session.setting.tenant()];
@@ -63,9 +64,7 @@ impl Detector for Connections {
 
     fn observe(&mut self, placed: &Placed, out: &mut Findings) {
         let o = &placed.o;
-        if o.facts.iter().any(|fact| {
-            matches!(fact, Fact::Context(Setting::Set(_) | Setting::SetLocal(_) | Setting::Path(_)))
-        }) {
+        if o.facts.iter().any(|fact| matches!(fact, Fact::Context(Setting::Set(_) | Setting::Path(_)))) {
             // It came after what was run under it: its trace did set the tenant.
             out.retract(o.trace, Class::ConnectionContextBleed);
             out.retract(o.trace, Class::UnscopedQuery);

@@ -40,6 +40,7 @@ impl Draft<'_, '_, '_> {
         }
         let rules = self.group.rules;
         for change in &statement.context {
+            let local = matches!(change, sql::Context::Set { local: true, .. });
             let setting = match change {
                 sql::Context::Set { name, value, .. } if &**name == "search_path" => {
                     let path: Vec<&str> = match value {
@@ -51,7 +52,7 @@ impl Draft<'_, '_, '_> {
                         .find_map(|schema| directory.place(schema))
                         .map_or(Setting::Shared, Setting::Path)
                 }
-                sql::Context::Set { name, value, local } if rules.is_tenant_setting(name) => {
+                sql::Context::Set { name, value, .. } if rules.is_tenant_setting(name) => {
                     let text = match value {
                         sql::Worth::Literal(text) => Some(&**text),
                         sql::Worth::Parameter(n) => parameter(*n),
@@ -59,7 +60,6 @@ impl Draft<'_, '_, '_> {
                     };
                     match text.map(|text| (text.is_empty(), named(directory, None, text))) {
                         Some((true, _)) => Setting::Reset,
-                        Some((_, Some(tenant))) if *local => Setting::SetLocal(tenant),
                         Some((_, Some(tenant))) => Setting::Set(tenant),
                         _ => Setting::Opaque,
                     }
@@ -67,9 +67,14 @@ impl Draft<'_, '_, '_> {
                 sql::Context::Reset { name } if rules.is_tenant_setting(name) => Setting::Reset,
                 sql::Context::Reset { name } if &**name == "search_path" => Setting::Shared,
                 sql::Context::ResetAll | sql::Context::DiscardAll => Setting::Reset,
-                sql::Context::Commit | sql::Context::Rollback => Setting::End,
+                sql::Context::Begin => Setting::Begin,
+                sql::Context::Commit => Setting::End,
+                sql::Context::Rollback => Setting::Rollback,
                 _ => continue,
             };
+            if local {
+                self.facts.push(Fact::Context(Setting::Local));
+            }
             self.facts.push(Fact::Context(setting));
         }
         for owner in statement.schemas.iter().filter_map(|schema| directory.place(schema)) {
