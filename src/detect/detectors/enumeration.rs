@@ -6,12 +6,15 @@
 //!
 //! An id that cannot be guessed says little when it is not there: a client that syncs what it deleted asks for forty
 //! of them. One that is somebody else's, or refused with 403, says much: ids that some tenant was given with 2xx are
-//! remembered. A tenant's own are not counted.
+//! remembered. A tenant's own are not counted. Of ids that nobody was known to have it takes fewer where all that the
+//! principal asked for on the route was not there.
 //!
-//! Runs of numbers that were given (2xx) are told only on a route that is known, and not where several principals walk
-//! like that: that is paging, or an export. Runs that are refused are told at once.
+//! Runs of numbers that were given (2xx) are told only where they are taken faster than a person reads, and not where
+//! several principals, or one on several days, walk like that: that is paging, or an export. On a route that is not
+//! known yet they must be long, and of numbers larger than a tenant's own often are. Runs that are refused are told at
+//! once.
 //!
-//! State: 225 bytes a principal and route, 160 a route, 25 an id. Blind: numbers at random that are given; a run with
+//! State: 240 bytes a principal and route, 160 a route, 25 an id. Blind: numbers at random that are given; a run with
 //! more than ten minutes between its steps; a walk spread over many principals of several tenants.
 
 use std::{hash::BuildHasher, sync::Arc};
@@ -23,7 +26,7 @@ use crate::batch::TenantId;
 use crate::detect::{
     Detector, DetectorName,
     assemble::Placed,
-    baseline::{Distinct, Level, MINUTE, Warmth},
+    baseline::{Distinct, HOUR, Level, MINUTE, Warmth},
     fact::{Access, Fact},
     finding::{Class, Confidence, Severity},
     findings::{Candidate, Findings},
@@ -43,11 +46,17 @@ const APART: (u64, u64) = (2, 4);
 const FOREIGN: u32 = 12;
 /// Numbers that are not there.
 const MISSING_NUMBERS: u32 = 25;
-/// Ids that cannot be guessed and that nobody was known to have.
-const MISSING: u32 = 150;
+/// Ids that cannot be guessed and that nobody was known to have; by somebody who was given nothing on the route.
+const MISSING: (u32, u32) = (150, 50);
+/// Numbers in a row that were given, on a route of which little is known or at a reader's pace.
+const GIVEN: u32 = 30;
+/// How long a number of a given run takes at most, on average; of a long one.
+const PACE: (u64, u64) = (MINUTE / 12, MINUTE / 3);
+/// Numbers below this are often a tenant's own, or pages.
+const OWN: u64 = 1000;
 /// By this factor above what is usual.
 const ABOVE: f64 = 6.0;
-/// Principals that walk a route before that is how it is used.
+/// Principals (each day anew) that walk a route before that is how it is used.
 const WALKERS: u32 = 3;
 
 /// A run of numbers: which of the 128 below the highest were asked for.
@@ -58,6 +67,7 @@ struct Run {
     bits: u128,
     count: u32,
     refused: u32,
+    began: u64,
     last: u64,
 }
 
@@ -66,7 +76,7 @@ impl Run {
         const NEAR: u64 = 12;
         let near = number >= self.low.saturating_sub(NEAR) && number <= self.high.saturating_add(NEAR);
         if self.count == 0 || !near || time.saturating_sub(self.last) > WINDOW {
-            *self = Run { low: number, high: number, bits: 0, count: 0, refused: 0, last: time };
+            *self = Run { low: number, high: number, bits: 0, count: 0, refused: 0, began: time, last: time };
         }
         self.last = time;
         if number > self.high {
@@ -84,6 +94,11 @@ impl Run {
             self.count += 1;
             self.refused += u32::from(refused);
         }
+    }
+
+    /// Whether a number took no longer than `pace` on average.
+    fn is_quick(&self, pace: u64) -> bool {
+        self.last.saturating_sub(self.began) <= pace.saturating_mul(u64::from(self.count))
     }
 
     fn is_long(&self, least: u32) -> bool {
@@ -109,6 +124,8 @@ struct Walk {
     usual: u32,
     /// This run was counted as one of the route's.
     walked: bool,
+    /// It was given something there before.
+    given: bool,
 }
 
 impl Walk {
@@ -124,6 +141,7 @@ impl Walk {
             numbers: 0,
             usual: 0,
             walked: false,
+            given: false,
         }
     }
 
@@ -193,7 +211,7 @@ impl Enumeration {
             }
             let usual = ids.max(walk.usual - walk.usual / 4);
             let (run, walked) = (walk.run, walk.walked && o.time.saturating_sub(walk.run.last) <= WINDOW);
-            *walk = Walk { run, walked, usual, ..Walk::new(o.time) };
+            *walk = Walk { run, walked, usual, given: walk.given, ..Walk::new(o.time) };
         }
         if alone {
             usage.asked = usage.asked.saturating_add(1);
@@ -201,6 +219,7 @@ impl Enumeration {
         }
         walk.asked += 1;
         walk.refused += u32::from(refused);
+        walk.given |= o.succeeded();
         for fact in &o.facts {
             match fact {
                 Fact::Number(number) if alone || refused => {
@@ -225,14 +244,20 @@ impl Enumeration {
             }
             if alone && !walk.walked {
                 walk.walked = true;
-                usage.walkers.add(who);
+                usage.walkers.add(self.hasher.hash_one((who, o.time / (24 * HOUR))));
             }
-            let known = usage.who.count() >= 5;
             let age = o.time.saturating_sub(usage.began);
-            if !known || Warmth::of(u64::from(usage.asked), 100, age, 3 * WINDOW) != Warmth::Warm {
-                self.cold += 1;
-            } else if usage.walkers.count() < WALKERS {
-                return Some((Severity::Medium, Confidence::Medium));
+            let warm = Warmth::of(u64::from(usage.asked), 100, age, 3 * WINDOW) == Warmth::Warm
+                && usage.who.count() >= 5;
+            self.cold += u64::from(!warm);
+            if alone && usage.walkers.count() < WALKERS {
+                if warm && walk.run.is_quick(PACE.0) {
+                    return Some((Severity::Medium, Confidence::Medium));
+                }
+                let others = warm || walk.run.low >= OWN;
+                if others && walk.run.is_long(GIVEN) && walk.run.is_quick(PACE.1) {
+                    return Some((Severity::Low, Confidence::Low));
+                }
             }
         }
         if !refused || walk.refused * 2 < walk.asked || !alone {
@@ -249,7 +274,8 @@ impl Enumeration {
             return Some((Severity::Medium, Confidence::Medium));
         }
         let nearly_all = walk.refused * 10 >= walk.asked * 9;
-        (missing >= MISSING && above(missing) && nearly_all).then_some((Severity::Low, Confidence::Low))
+        let least = if walk.given { MISSING.0 } else { MISSING.1 };
+        (missing >= least && above(missing) && nearly_all).then_some((Severity::Low, Confidence::Low))
     }
 }
 
