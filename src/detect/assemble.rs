@@ -3,7 +3,8 @@
 //!
 //! An item without a tenant of its own counts as that of its nearest ancestor, else as the one of its trace
 //! if that has one only. Everything is held for `settle` behind the newest arrival; what comes later still goes
-//! on at once, with what is known of its trace by then.
+//! on at once, with what is known of its trace by then. Of what has no tenant, and a trace that has none yet, only the
+//! connection's state is settled then: the rest of it waits on, until the trace has one or is forgotten.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -17,11 +18,14 @@ use crate::{
 };
 
 use super::{
+    fact::{Fact, Place},
     few::Few,
+    fingerprint::Fingerprint,
     observation::{Excuse, Observation, SpanId, SpanKind, TraceId},
     rules::Rules,
     sessions::Session,
     state::Generations,
+    unplaced::{Unplaced, can_wait},
 };
 
 /// An observation with what its trace says of it.
@@ -55,6 +59,8 @@ struct Node {
     service: Arc<str>,
     /// It went on while no ancestor with a tenant was known.
     undecided: bool,
+    /// The class of the job that it runs under its own tenant.
+    job: Option<Fingerprint>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +100,7 @@ pub struct Assembler {
     settle: u64,
     held: BinaryHeap<Reverse<Held>>,
     capacity: usize,
+    unplaced: Unplaced,
     traces: Generations<TraceId, Trace>,
     number: u64,
     cut: u64,
@@ -107,6 +114,7 @@ impl Assembler {
             settle,
             held: BinaryHeap::new(),
             capacity: waiting.max(1),
+            unplaced: Unplaced::new(waiting / 4, expiry),
             traces: Generations::new(traces, expiry),
             number: 0,
             cut: 0,
@@ -135,6 +143,23 @@ impl Assembler {
         Some(self.place(*held.o))
     }
 
+    /// The same observation, unless it waits on for its trace to say whose it is; it comes from [`Assembler::late`]
+    /// then.
+    pub fn wait(&mut self, placed: Placed) -> Option<Placed> {
+        let unknown = |trace: &Trace| trace.tenants.is_empty();
+        if !can_wait(&placed.o) || !self.traces.peek(placed.o.trace).is_some_and(unknown) {
+            return Some(placed);
+        }
+        self.unplaced.add(placed);
+        None
+    }
+
+    /// The next of those that waited on. What its connection was set to is known already.
+    pub fn late(&mut self, now: u64) -> Option<Placed> {
+        let Placed { o, session, .. } = self.unplaced.next(now)?;
+        Some(Placed { session, ..self.place(o) })
+    }
+
     /// Lets time pass.
     pub fn expire(&mut self, now: u64) {
         self.traces.expire(now);
@@ -142,7 +167,7 @@ impl Assembler {
 
     /// Observations that wait, and traces.
     pub fn entries(&self) -> usize {
-        self.held.len() + self.traces.len()
+        self.held.len() + self.unplaced.len() + self.traces.len()
     }
 
     /// Traces and spans that were forgotten for want of room, since the last call.
@@ -163,6 +188,9 @@ impl Assembler {
             }
         }
         if let (Some(tenant), false) = (o.tenant, neutral) {
+            if trace.tenants.is_empty() {
+                self.unplaced.known(o.trace, o.at.saturating_add(self.settle));
+            }
             trace.tenants.add(tenant);
         }
         if o.signal != Signal::Traces || o.span == [0; 8] {
@@ -192,6 +220,7 @@ impl Assembler {
             neutral,
             service,
             undecided,
+            job: job(o),
         });
         again.into_iter().for_each(|o| self.hold(o));
     }
@@ -222,12 +251,28 @@ impl Assembler {
     }
 }
 
+/// The class of a job whose tenant is what the span itself says, and nothing else.
+fn job(o: &Observation) -> Option<Fingerprint> {
+    let argument = |fact: &Fact| matches!(fact, Fact::Tenant { place: Place::Argument, .. });
+    if o.own.is_none() || o.own != o.tenant || o.facts.iter().any(argument) {
+        return None;
+    }
+    o.facts.iter().find_map(|fact| match fact {
+        Fact::Job { class, .. } => Some(*class),
+        _ => None,
+    })
+}
+
 impl Node {
-    /// The span with nothing but its place and its tenant, as of the arrival of `late`.
+    /// The span with nothing but its place, its tenant and its job, as of the arrival of `late`.
     fn bare(&self, late: &Observation) -> Observation {
         let mut o = Observation::new(late.at, Signal::Traces);
         (o.trace, o.span, o.parent, o.kind) = (late.trace, self.span, self.parent, self.kind);
         (o.tenant, o.service, o.multi_tenant) = (self.tenant, Arc::clone(&self.service), self.neutral);
+        if let Some(class) = self.job {
+            o.own = self.tenant;
+            o.facts.push(Fact::Job { class, arguments: false });
+        }
         o
     }
 }
@@ -260,3 +305,7 @@ impl Trace {
         (own, None)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/late.rs"]
+mod tests;

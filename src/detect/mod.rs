@@ -41,6 +41,7 @@ mod state;
 mod suppress;
 pub mod suppressions;
 mod teller;
+mod unplaced;
 
 #[cfg(test)]
 #[path = "tests/stream.rs"]

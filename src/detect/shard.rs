@@ -6,7 +6,7 @@ use crate::batch::TenantId;
 
 use super::{
     Detector,
-    assemble::Assembler,
+    assemble::{Assembler, Placed},
     detectors,
     finding::Finding,
     findings::Findings,
@@ -67,9 +67,12 @@ impl Shard {
         self.now = self.now.max(now);
         while let Some(mut placed) = self.assembler.next(self.now) {
             self.sessions.place(&mut placed);
-            for detector in &mut self.detectors {
-                detector.observe(&placed, &mut self.findings);
+            if let Some(placed) = self.assembler.wait(placed) {
+                self.judge(&placed);
             }
+        }
+        while let Some(placed) = self.assembler.late(self.now) {
+            self.judge(&placed);
         }
         self.assembler.expire(self.now);
         self.sessions.expire(self.now);
@@ -78,6 +81,10 @@ impl Shard {
         }
         self.findings.expire(self.now);
         self.findings.take()
+    }
+
+    fn judge(&mut self, placed: &Placed) {
+        self.detectors.iter_mut().for_each(|detector| detector.observe(placed, &mut self.findings));
     }
 
     /// Entries held and evicted since the last call, by detector.
