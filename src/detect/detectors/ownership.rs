@@ -1,8 +1,9 @@
 //! S4: an object of one tenant is given to another, asked for by it, found by its search or in its export.
 //!
-//! Whoever is first given an object on a route owns it; a key that names tenant and object says it outright.
-//! What many tenants are given is public: an object after its third tenant, a route when a tenth of its objects
-//! cross and several tenants take part. One principal that takes other tenants' objects over a long time is told
+//! Whoever is first given an object on a route owns it there, and on the object's own route where that one is its
+//! part; who makes it, on the routes below; who finds it by a search, less surely, everywhere. A key that names tenant
+//! and object says it outright. What many tenants are given is public: an object after its third tenant, a route when
+//! a tenth of its objects cross and several tenants take part, or most of the few that it has. One principal that takes other tenants' objects over a long time is told
 //! once more, as what it is.
 
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::detect::{
     few::Few,
     finding::{Class, Confidence, Severity},
     findings::{Candidate, Findings},
-    fingerprint::Fingerprint,
-    observation::{Method, Observation, SpanKind},
+    fingerprint::{Domain, Fingerprint},
+    observation::{Method, Observation, Route as Template, SpanKind},
     rules::Rules,
     state::Generations,
 };
@@ -26,6 +27,10 @@ use crate::detect::{
 const ROUTE_OBJECTS: u32 = 20;
 /// A route with at least one crossing in so many objects is shared.
 const ROUTE_SHARE: u32 = 10;
+/// A route with fewer objects is shared when half of them cross, at least so many, of owners that are not sure.
+const SMALL_ROUTE: u32 = 4;
+/// Objects of a route that turned out to be everybody's before the route counts as such.
+const EVERYBODYS: u32 = 2;
 /// How often an object that was only listed must have been seen with its owner alone.
 const LISTED_SURE: u8 = 2;
 
@@ -49,14 +54,20 @@ struct Object {
 struct Route {
     objects: u32,
     crossed: u32,
+    /// Of them, those that turned out to be everybody's.
+    everybodys: u32,
     consumers: Few<TenantId, 4>,
 }
 
 impl Route {
-    fn shared(&self) -> bool {
-        self.objects >= ROUTE_OBJECTS
-            && self.crossed >= self.objects / ROUTE_SHARE
-            && self.consumers.len() >= limits::OBJECT_TENANTS
+    /// Whether its objects are given to all; of one whose owner is `sure` that takes more.
+    fn shared(&self, sure: bool) -> bool {
+        let many = self.objects >= ROUTE_OBJECTS && self.crossed >= self.objects / ROUTE_SHARE;
+        let most = !sure && self.objects >= SMALL_ROUTE && self.crossed >= self.objects.div_ceil(2);
+        let everybodys = self.everybodys >= EVERYBODYS
+            && self.everybodys >= self.crossed.div_ceil(4)
+            && self.everybodys >= self.objects / ROUTE_SHARE;
+        everybodys || (many || most) && self.consumers.len() >= limits::OBJECT_TENANTS
     }
 }
 
@@ -89,7 +100,7 @@ impl Ownership {
 
     fn transfer(&mut self, o: &Observation, from: Option<TenantId>, to: TenantId, out: &mut Findings) {
         for id in objects(o).filter(|(_, access)| *access == Access::Asked).map(|(id, _)| id) {
-            let object = self.objects.entry(id, || Object::owned_by(to, None));
+            let object = self.objects.entry(id, || Object::owned_by(to));
             object.before = from.or(Some(object.owner));
             (object.owner, object.others) = (to, Few::default());
             // The first access after it may have overtaken it.
@@ -99,11 +110,11 @@ impl Ownership {
 
     /// A key that names tenant and object.
     fn filed(&mut self, id: Fingerprint, owner: TenantId) {
-        let object = self.objects.entry(id, || Object::owned_by(owner, None));
+        let object = self.objects.entry(id, || Object::owned_by(owner));
         if object.owner == owner {
             object.sure = true;
         } else if !object.sure && object.before.is_none() {
-            *object = Object { sure: true, ..Object::owned_by(owner, None) };
+            *object = Object { sure: true, ..Object::owned_by(owner) };
         }
     }
 
@@ -112,39 +123,75 @@ impl Ownership {
         o: &Observation,
         id: Fingerprint,
         tenant: TenantId,
-        route: Fingerprint,
+        route: &Template,
     ) -> Option<Severity> {
+        let key = self.rules.key();
+        let print = |text: &str| key.of(Domain::Route, text.as_bytes());
         let mut new = false;
         let object = self.objects.entry(id, || {
             new = true;
-            Object::owned_by(tenant, Some(route))
+            Object { sure: o.method == Method::Write, ..Object::owned_by(tenant) }
         });
-        if new {
-            object.public = o.public;
-            object.sure = o.method == Method::Write;
-            let stats = self.routes.entry(route, Route::default);
-            stats.objects = stats.objects.saturating_add(1);
-            return None;
-        }
-        object.public |= o.public;
+        let was_public = object.public | o.public;
+        object.public = was_public;
+        let counted = object.routes.contains(route.id);
         if object.owner == tenant {
-            object.sure = true;
-            object.routes.add(route);
+            object.sure |= !new;
+            if object.routes.is_empty() {
+                let stats = self.routes.entry(route.id, Route::default);
+                stats.objects = stats.objects.saturating_add(1);
+            }
+            if !counted {
+                object.routes.add(route.id);
+                resource(&route.shown).map(print).into_iter().for_each(|own| object.routes.add(own));
+            }
             return None;
         }
         let first_time = !object.others.contains(tenant);
         object.others.add(tenant);
         object.public |= object.others.len() + 1 >= limits::OBJECT_TENANTS;
-        if object.public || !object.known_on(route) {
+        let known = object.known_on(route.id)
+            || object.sure
+                && collection(&route.shown).is_some_and(|text| object.routes.contains(print(text)));
+        let listed = object.routes.is_empty() && object.listed > 0;
+        let severity = match (known, object.sure) {
+            (true, true) => Severity::Critical,
+            (true, false) => Severity::High,
+            (false, _) if listed => Severity::Medium,
+            _ => return None,
+        };
+        let stats = self.routes.entry(route.id, Route::default);
+        if object.public {
+            stats.everybodys = stats.everybodys.saturating_add(u32::from(!was_public));
             return None;
         }
-        let severity = if object.sure { Severity::Critical } else { Severity::High };
-        let stats = self.routes.entry(route, Route::default);
         if first_time {
+            stats.objects = stats.objects.saturating_add(u32::from(!counted));
             stats.crossed = stats.crossed.saturating_add(1);
             stats.consumers.add(tenant);
         }
-        (!stats.shared()).then_some(severity)
+        (!stats.shared(object.sure)).then_some(severity)
+    }
+
+    /// A shared HTTP cache answers with an object that another tenant surely owns, whatever its address there.
+    fn kept(&mut self, o: &Observation, tenant: TenantId, out: &mut Findings) {
+        let route = o.route.as_ref().map_or(0, |route| route.id.0);
+        for (id, _) in objects(o).filter(|(_, access)| *access == Access::Asked) {
+            let Some(object) = self.objects.get(id) else { continue };
+            if object.owner == tenant || o.excuses([tenant, object.owner]) {
+                continue;
+            }
+            object.others.add(tenant);
+            object.public |= o.public || object.others.len() + 1 >= limits::OBJECT_TENANTS;
+            if object.public {
+                out.clear(id);
+            } else if object.sure && object.before != Some(tenant) {
+                // The same incident as where the cache was seen to keep it.
+                let class = Class::CacheTenantLeak;
+                let found = Candidate::new(o.evidence(), class, Severity::High, tenant, Some(object.owner));
+                out.raise(found.object(id).confidence(Confidence::Medium).entity(route));
+            }
+        }
     }
 
     fn refused(&self, id: Fingerprint, tenant: TenantId, route: Fingerprint) -> bool {
@@ -155,7 +202,7 @@ impl Ownership {
 
     /// The owner of a listed object, where that is another tenant than the one it was listed for.
     fn listed(&mut self, id: Fingerprint, tenant: TenantId) -> Option<TenantId> {
-        let object = self.objects.entry(id, || Object::owned_by(tenant, None));
+        let object = self.objects.entry(id, || Object::owned_by(tenant));
         if object.owner == tenant {
             object.listed = object.listed.saturating_add(1);
             return None;
@@ -178,8 +225,10 @@ impl Ownership {
     }
 
     fn requested(&mut self, o: &Observation, tenant: TenantId, out: &mut Findings) {
-        let Some(route) = o.route.as_ref().map(|route| route.id).filter(|_| o.kind == SpanKind::Server)
-        else {
+        let Some(route) = o.route.as_ref().filter(|_| o.kind == SpanKind::Server) else {
+            if o.succeeded() && o.facts.iter().any(|fact| matches!(fact, Fact::Edge { hit: true, .. })) {
+                self.kept(o, tenant, out);
+            }
             return;
         };
         for (id, _) in objects(o).filter(|(_, access)| *access == Access::Asked) {
@@ -190,7 +239,7 @@ impl Ownership {
             }
             let found = if o.succeeded() {
                 self.given(o, id, tenant, route).map(|severity| (Class::CrossTenantRead, severity))
-            } else if o.denied() && !o.public && self.refused(id, tenant, route) {
+            } else if o.denied() && !o.public && self.refused(id, tenant, route.id) {
                 Some((Class::CrossTenantAttempt, Severity::Low))
             } else {
                 None
@@ -253,12 +302,12 @@ impl Ownership {
 }
 
 impl Object {
-    fn owned_by(owner: TenantId, route: Option<Fingerprint>) -> Self {
+    fn owned_by(owner: TenantId) -> Self {
         Object {
             owner,
             before: None,
             others: Few::default(),
-            routes: route.into_iter().collect(),
+            routes: Few::default(),
             public: false,
             sure: false,
             listed: 0,
@@ -278,6 +327,28 @@ fn objects(o: &Observation) -> impl Iterator<Item = (Fingerprint, Access)> + '_ 
     })
 }
 
+/// The route of the collection that an object on this route is of: the template without its last part, a parameter.
+fn collection(route: &str) -> Option<&str> {
+    let (before, last) = route.rsplit_once('/')?;
+    (is_parameter(last) && !before.is_empty()).then_some(before)
+}
+
+/// The route of the object itself, where this one is a part of it: the template up to its last parameter.
+fn resource(route: &str) -> Option<&str> {
+    let mut end = route.len();
+    for part in route.rsplit('/') {
+        if is_parameter(part) {
+            return (end < route.len()).then(|| &route[..end]);
+        }
+        end = end.saturating_sub(part.len() + 1);
+    }
+    None
+}
+
+fn is_parameter(part: &str) -> bool {
+    part.starts_with([':', '{', '<', '*', '[', '$'])
+}
+
 impl Detector for Ownership {
     fn name(&self) -> DetectorName {
         DetectorName::CrossTenantRead
@@ -292,7 +363,19 @@ impl Detector for Ownership {
                 return self.transfer(o, *from, *to, out);
             }
         }
-        let Some(tenant) = o.tenant else { return };
+        let Some(tenant) = o.tenant else {
+            // Whoever writes it: the key says whose it is.
+            let named = o.facts.iter().find_map(|fact| match fact {
+                Fact::Tenant { tenant, place: Place::File } => Some(*tenant),
+                _ => None,
+            });
+            if let Some(owner) = named.filter(|owner| !o.multi_tenant && !self.rules.is_system(*owner)) {
+                objects(o)
+                    .filter(|(_, access)| *access == Access::Filed)
+                    .for_each(|(id, _)| self.filed(id, owner));
+            }
+            return;
+        };
         // Where claim and declaration differ, or the service acts for all, nobody can be said to own.
         if o.disputed() || o.multi_tenant || self.rules.is_system(tenant) {
             return;
@@ -336,3 +419,7 @@ impl Detector for Ownership {
         self.objects.take_evicted() + self.routes.take_evicted()
     }
 }
+
+#[cfg(test)]
+#[path = "tests/ownership.rs"]
+mod tests;
