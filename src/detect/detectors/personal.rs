@@ -10,11 +10,11 @@
 //! People's sentences have no pattern: five different ones after a deploy, in a field that had one at most before.
 //!
 //! A field that carried personal data when it was first seen is learned as such, unless it came with a deploy of a
-//! service that is known.
+//! service that is known. Evidence from ten minutes or more before a deploy says nothing of that deploy: it is usual.
 //!
 //! Fields of one service in which it begins within ten minutes are one incident, under the first one's name.
 //!
-//! State: 235 bytes a field in which there was ever a find, 50 a service. Blind: a field of which fewer than
+//! State: 245 bytes a field in which there was ever a find, 50 a service. Blind: a field of which fewer than
 //! eight texts were seen before; a share that grows to less than one in fifty or so; a share that grows over weeks; names alone; sentences in a field that is looked at by
 //! sample; after a restart what was clean before it, for fields without any find.
 
@@ -44,6 +44,8 @@ const SUPPORT: (u32, u32) = (8, 20);
 const EVIDENCE: (f32, f32) = (9.0, 14.0);
 /// The smallest share that is looked for.
 const SHARE: f64 = 0.1;
+/// What begins so long before a deploy was told of may have come with it.
+const BEFORE: u64 = 10 * MINUTE;
 /// Texts of a field before its share is known at all; without a deploy.
 const KNOWN: (u32, u32) = (8, 200);
 /// A deploy explains what comes this long after it.
@@ -74,6 +76,9 @@ struct Field {
     /// Finds that are part of what is usual.
     found: u32,
     cusum: Cusum,
+    /// When the evidence began to grow.
+    #[serde(default)]
+    since: u64,
     /// Different values since the evidence was nothing.
     #[serde(skip)]
     values: Few<u32, VALUES>,
@@ -147,7 +152,7 @@ impl Field {
             let over = (hits + found).saturating_sub(self.cusum.hits());
             self.found = self.found.saturating_add(over);
             if self.cusum.hits() == found {
-                self.values = Few::default();
+                (self.values, self.since) = (Few::default(), time);
             }
         }
         values.for_each(|value| self.values.add(value));
@@ -156,12 +161,21 @@ impl Field {
         }
     }
 
-    /// Takes sentences into account.
-    fn say(&mut self, deployed: u64, orders: impl Iterator<Item = u32>) {
-        if self.deployed != deployed {
-            self.after.iter().for_each(|order| self.before.add(order));
-            (self.after, self.said, self.deployed) = (Few::default(), 0, deployed);
+    /// After a deploy of the service that was at `deployed`, what was there before it is usual.
+    fn deploy(&mut self, deployed: u64) {
+        if self.deployed == deployed {
+            return;
         }
+        self.after.iter().for_each(|order| self.before.add(order));
+        (self.after, self.said, self.deployed) = (Few::default(), 0, deployed);
+        if self.cusum.hits() > 0 && self.since.saturating_add(BEFORE) < deployed {
+            self.found = self.found.saturating_add(self.cusum.hits());
+            (self.cusum, self.values) = (Cusum::default(), Few::default());
+        }
+    }
+
+    /// Takes sentences into account.
+    fn say(&mut self, orders: impl Iterator<Item = u32>) {
         for order in orders.filter(|order| !self.before.contains(*order)) {
             self.after.add(order);
             self.said = self.said.saturating_add(1);
@@ -229,8 +243,9 @@ impl Detector for Personal {
             let Fact::Personal { field: name, clean, found, values, sentences } = fact else { continue };
             let id = self.hasher.hash_one((&*o.service, &**name));
             let field = self.fields.entry(id, Field::default);
+            field.deploy(service.deployed);
             field.add(o.time, *clean, *found, values.iter().copied().filter(|value| *value != 0));
-            field.say(service.deployed, sentences.iter().copied().filter(|order| *order != 0));
+            field.say(sentences.iter().copied().filter(|order| *order != 0));
             if let Some(tenant) = o.tenant {
                 field.tenants.add(tenant);
             }
