@@ -1,6 +1,7 @@
 //! S9, S10: a shared HTTP cache answers one tenant with what it kept for another, or one body goes to two.
 //!
-//! What many tenants are given is an asset and everybody's.
+//! What many tenants are given is an asset and everybody's. So is an answer that is too small to hold anything: an
+//! empty list has the same hash everywhere.
 
 use std::sync::Arc;
 
@@ -21,6 +22,11 @@ use crate::detect::{
 
 /// Tenants that are given the same before it counts as everybody's.
 const EVERYBODY: usize = 3;
+
+/// Bytes of an answer whose hash says anything; a small one says "nothing here" to everybody.
+const TELLING: u64 = 64;
+/// "As before": its body is empty, its hash is that of the whole.
+const NOT_MODIFIED: u16 = 304;
 
 #[derive(Debug)]
 struct Answer {
@@ -55,10 +61,12 @@ impl Detector for SharedCaches {
             return;
         }
         let route = o.route.as_ref().map(|route| route.id);
+        let small = o.status != NOT_MODIFIED
+            && o.facts.iter().any(|fact| matches!(fact, Fact::Bytes(bytes) if *bytes < TELLING));
         for fact in &o.facts {
             let (id, hit, by_hash) = match fact {
                 Fact::Edge { path, hit } => (*path, *hit, false),
-                Fact::Content(hash) => (*hash, true, true),
+                Fact::Content(hash) if !small => (*hash, true, true),
                 _ => continue,
             };
             // Only what is one object's answer is private: a path with an id in it.
@@ -93,5 +101,30 @@ impl Detector for SharedCaches {
 
     fn take_evicted(&mut self) -> u64 {
         self.answers.take_evicted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::stream::*;
+
+    /// Scenario: the same hash goes to two tenants for an object of each, of answers of 2 and of 4000 bytes, of
+    /// unknown size, and of a large one that the second had already. Guarantee: the small ones are quiet, the others
+    /// are told.
+    #[test]
+    fn a_small_answers_hash_says_nothing() {
+        let found = |sizes: [Option<u64>; 2], status| {
+            let one = |n: u64, bytes: Option<u64>, status| {
+                let answer = item(n * MINUTE, n).on(1, status).object(n).fact(Fact::Content(print(7)));
+                bytes.into_iter().fold(answer, |answer, bytes| answer.fact(Fact::Bytes(bytes)))
+            };
+            let mut detector = SharedCaches::new(rules(), 100, DAY);
+            told(&mut detector, [one(1, sizes[0], 200), one(2, sizes[1], status)]).len()
+        };
+        assert_eq!(found([Some(2); 2], 200), 0);
+        assert_eq!(found([Some(4000); 2], 200), 1);
+        assert_eq!(found([None; 2], 200), 1);
+        assert_eq!(found([Some(4000), Some(0)], 304), 1);
     }
 }
