@@ -250,6 +250,8 @@ pub const SNAPSHOT_AGE: std::time::Duration = std::time::Duration::from_secs(7 *
 pub const SCAN_HEAD_BYTES: usize = 4096;
 /// Files of OTLP/JSON in one scan.
 pub const SCAN_FILES: usize = 10_000;
+/// What stands beside scanned files (tenants, what is known), in bytes a file.
+pub const SCAN_BESIDE_BYTES: u64 = 256 * MIB as u64;
 /// One line of a scanned file, in bytes.
 pub const SCAN_LINE_BYTES: u64 = 64 * MIB as u64;
 /// A database's schema, in bytes.

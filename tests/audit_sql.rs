@@ -304,3 +304,64 @@ fn lists_and_mistakes() {
         assert!(code == 2 && out.is_empty() && err.contains(expected), "{args:?}: {code} {err}");
     }
 }
+
+/// Scenario: inputs that are none of the format, packed, cut, or empty. Guarantee: an audit that read nothing does not
+/// pass for one that found nothing (code 2, the place, what is expected, what to do); odd records among good ones, and
+/// inputs that say nothing, are warned of; no value is shown.
+#[test]
+fn an_input_that_says_nothing_does_not_pass() {
+    let case = Case::new();
+    let pretty = "{\n  \"resourceSpans\": [\n    { \"name\": \"secret-title\" }\n  ]\n}\n";
+    let json = r#"{"timestamp":"x","error_severity":"LOG","message":"statement: SELECT * FROM countries"}"#;
+    let quiet = r#"{"timestamp":"x","error_severity":"LOG","message":"checkpoint starting: time"}"#;
+    case.file("server.log", STDERR)
+        .file("pretty.json", pretty)
+        .file("cut.json", "{\"resourceSpans\":[{\"name\":\"secret-title\"")
+        .file("log.json", json)
+        .file("packed.log", b"\x1f\x8b\x08\x00secret-title\n")
+        .file("packed.zst", b"\x28\xb5\x2f\xfdsecret-title\n")
+        .file("random", b"\x07\xff\x00secret-title\n\x01,\x02\n")
+        .file("stats.csv", "query,calls\nSELECT 1,1\n")
+        .file("mixed.json", format!("\u{feff}{json}\n\nsecret-title\n{{}}\n"))
+        .file("quiet.json", quiet)
+        .file("empty.log", "");
+    let refused: [(&[&str], &[&str]); 11] = [
+        (
+            &["server.log", "--format", "jsonlog"],
+            &["server.log:1: not JSON", "none of 16 records", "--format stderr"],
+        ),
+        (&["server.log", "--format", "csvlog"], &["server.log:1: a record of", "csvlog", "--format stderr"]),
+        (&["server.log", "--format", "otlp"], &["server.log: request 1 is no OTLP"]),
+        (&["stats.csv", "--format", "csvlog"], &["stats.csv:1: ", "--format pg_stat_statements"]),
+        (&["pretty.json"], &["pretty.json:1: the line ends before its JSON does", "jq -c ."]),
+        (&["pretty.json", "--format", "jsonlog"], &["--format otlp"]),
+        (&["cut.json"], &["cut.json:1: the line ends before its JSON does"]),
+        (
+            &["log.json", "--format", "otlp"],
+            &["log.json:1: JSON, but no request of OTLP", "--format jsonlog"],
+        ),
+        (&["packed.log"], &["packed.log: is packed (gzip)", "unpack it first"]),
+        (&["packed.zst", "--format", "csvlog"], &["packed.zst: is packed (zstd)"]),
+        (&["random"], &["random:1: it does not begin as a log line", "--log-line-prefix"]),
+    ];
+    for (args, expected) in refused {
+        let (code, out, err) = case.run(args);
+        assert!(code == 2 && out.is_empty(), "{args:?}: {code} {out} {err}");
+        expected.iter().for_each(|text| assert!(err.contains(text), "{args:?}: {text}: {err}"));
+    }
+    for format in ["csvlog", "jsonlog", "otlp", "stderr", "pg_stat_statements"] {
+        let (code, _, err) = case.run(&["random", "--format", format]);
+        assert_eq!(code, 2, "{format}: {err}");
+    }
+    let warned: [(&[&str], &str); 3] = [
+        (&["mixed.json"], "warning: mixed.json:3: not JSON; 2 of 3 records are no jsonlog"),
+        (&["quiet.json"], "warning: quiet.json: no statements in 1 records of jsonlog"),
+        (&["empty.log", "--format", "pg_stat_statements"], "warning: empty.log: it is empty"),
+    ];
+    for (args, expected) in warned {
+        let (code, _, err) = case.run(args);
+        assert!(code == 0 && err.contains(expected), "{args:?}: {code} {err}");
+    }
+    let (code, _, err) = case.run(&["server.log", "--tenant-column", "tenant_id,org"]);
+    assert!(code == 2 && err.contains("--tenant-column org: none of the 3 tables"), "{err}");
+}

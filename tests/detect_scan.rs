@@ -1,6 +1,6 @@
 //! The offline scan of a recorded stream.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use portcullis::detect::{Class, Settings, Suppression, scan};
 use serde_json::{Value, json};
@@ -88,7 +88,117 @@ fn a_folder_is_scanned_to_findings() {
     assert!(
         scan::run(&dir.path().join("nowhere"), &dir.path().join("x"), &Settings::default())
             .unwrap_err()
+            .to_string()
             .contains("nowhere")
+    );
+}
+
+/// What a scan of a folder with these files says: code and standard error, with `DIR/` left out.
+fn scanned(files: &[(&str, &[u8])], from: &str, findings: &str) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, bytes)| fs::write(dir.path().join(name), bytes).unwrap());
+    let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .arg("scan")
+        .arg(dir.path().join(from))
+        .arg("--findings")
+        .arg(dir.path().join(findings))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", dir.path().display()), "");
+    assert!(!said.contains("zebra"), "a value is shown: {said}");
+    (output.status.code().unwrap(), said)
+}
+
+/// Scenario: folders and files in which nothing, or not everything, can be read, as a first try has them. Guarantee:
+/// what read nothing does not pass for what found nothing (code 2, the place, why, what is expected); what was
+/// passed over among good lines is said with its first place; no value is in a message.
+#[test]
+fn what_cannot_be_read_is_said() {
+    let good = read(0, A, "alder", "ann").to_string();
+    let good = good.as_bytes();
+    let exported = br#"{"resourceSpans":[]}"#;
+    let finding = br#"{"class":"zebra","evidence":{}}"#;
+    type Refused<'a> = (&'a [(&'a str, &'a [u8])], &'a str, &'a str);
+    let refused: [Refused<'_>; 10] = [
+        (&[("a.json", b"\n{\n \"zebra\": 1}\n")], "", "a.json:2: the line ends before its JSON does"),
+        (&[("a.json", &good[..good.len() - 9])], "a.json", "a.json:1: the line ends before its JSON does"),
+        (&[("a.json", b"\x1f\x8b\x08zebra\n")], "", "a.json: is packed (gzip); unpack it first"),
+        (
+            &[("a.json.gz", b"\x1f\x8b\x08zebra\n")],
+            "",
+            "a.json.gz: is packed, and nothing beside it can be read; unpack it first",
+        ),
+        (
+            &[("a.json", br#"{"resourceSpans":[{"zebra":1,"resource":5}]}"#)],
+            "",
+            "a.json:1: a JSON value has the wrong type",
+        ),
+        (&[("a.json", finding)], "", "a.json: 1 lines are findings"),
+        (
+            &[("a.json", good), ("tenants.json", br#"{"tenants":[{"id":"zebra"}]}"#)],
+            "",
+            "tenants[0].id: expected a tenant's uuid",
+        ),
+        (&[("out.ndjson", good)], "out.ndjson", "out.ndjson: is to be read, and would be written over"),
+        (
+            &[("a.json", good), ("out.ndjson", good)],
+            "",
+            "out.ndjson: is to be read, and would be written over",
+        ),
+        (&[], "nowhere", "nowhere: cannot be read"),
+    ];
+    for (files, from, expected) in refused {
+        let (code, said) = scanned(files, from, "out.ndjson");
+        assert!(
+            code == 2 && said.starts_with("error: ") && said.contains(expected),
+            "{files:?}: {code} {said}"
+        );
+    }
+    let (code, said) = scanned(&[("a.json", good)], "", "no/such/folder");
+    assert!(code == 2 && said.contains("no/such/folder: cannot be written"), "{code} {said}");
+
+    let mixed = [good, b"\nzebra\n[]\n", finding, b"\n"].concat();
+    let files: [(&str, &[u8]); 5] = [
+        ("a.json", &mixed),
+        ("b.json", b"\xfd7zXZ\x00zebra"),
+        ("c.json", b""),
+        ("d.json.zst", b""),
+        ("out.ndjson", finding),
+    ];
+    let (code, said) = scanned(&files, "", "out.ndjson");
+    assert_eq!(code, 0, "{said}");
+    for expected in [
+        "note: no tenants.json: ",
+        "note: no context.json: ",
+        "note: no schema.sql and no detect.schema: ",
+        "warning: a.json:2: not JSON; 2 of 3 lines could not be read; 1 lines are findings of a scan and were passed over",
+        "warning: b.json: is packed (xz)",
+        "note: c.json: it is empty",
+        "warning: d.json.zst: is packed",
+        "note: out.ndjson: findings go there",
+        "4 requests, 1 items, ",
+        " 3 malformed lines",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let marked = [b"\xef\xbb\xbf".as_slice(), exported].concat();
+    let (code, said) = scanned(&[("a.json", &marked)], "a.json", "out.ndjson");
+    assert!(code == 0 && said.contains(", 0 malformed lines"), "{said}");
+    let (code, said) = scanned(&[("a.json", b"")], "", "out.ndjson");
+    assert!(code == 0 && said.contains("a.json: it is empty"), "{said}");
+}
+
+/// Scenario: a link that leads nowhere among the files. Guarantee: code 2, and its name.
+#[cfg(unix)]
+#[test]
+fn a_dead_link_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path().join("gone"), dir.path().join("b.json")).unwrap();
+    fs::write(dir.path().join("a.json"), r#"{"resourceSpans":[]}"#).unwrap();
+    let error = scan::run(dir.path(), &dir.path().join("out"), &Settings::default()).unwrap_err();
+    assert!(
+        matches!(&error, scan::NotScanned::Given(text) if text.contains("b.json: cannot be read")),
+        "{error}"
     );
 }
 

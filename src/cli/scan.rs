@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use super::{Code, Failure, config::ConfigArgs, say};
 use crate::{
     config::{Config, Environment},
-    detect::scan,
+    detect::scan::{self, NotScanned},
 };
 
 /// The options of `portcullis scan`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 it was read, whatever was found (each finding is a line of the findings file), 1 reading or \
+                        writing broke off, 2 wrong usage, or nothing in a file that is not empty could be read."
+)]
 pub struct ScanArgs {
     /// Folder with stream.ndjson or files of OTLP/JSON; tenants.json, context.json and schema.sql may stand beside
     pub directory: PathBuf,
@@ -24,10 +28,18 @@ pub struct ScanArgs {
 /// Runs it.
 ///
 /// # Errors
-/// A file is missing or cannot be read or written.
+/// What it was given is missing, cannot be read or is none of the kind: [`Code::Usage`]. The work broke off:
+/// [`Code::Failed`].
 pub fn run(args: &ScanArgs) -> Result<Code, Failure> {
     let config: Config = args.config.load(Environment::Process)?.decode()?;
-    let summary = scan::run(&args.directory, &args.findings, &config.detect).map_err(Failure::failed)?;
+    let summary = scan::run(&args.directory, &args.findings, &config.detect);
+    let summary = summary.map_err(|why| match why {
+        NotScanned::Given(text) => Failure::usage(text),
+        NotScanned::Work(text) => Failure::failed(text),
+    })?;
+    for note in &summary.notes {
+        say(note);
+    }
     say(&format!(
         "{} requests, {} items, {} observations, {} findings, {} suppressed, {} malformed lines",
         summary.requests,

@@ -169,6 +169,19 @@ struct TableEntry {
     parent: Option<String>,
 }
 
+/// Every tenant column must be one of some table: under a wrong name, all statements would pass.
+fn tenant_columns(schema: Schema, of: &str, columns: &[String]) -> Result<Schema, Failure> {
+    let missing = |column: &&String| !schema.tables().iter().any(|table| table.has(column));
+    match columns.iter().find(missing) {
+        None => Ok(schema),
+        Some(column) => Err(Failure::usage(format!(
+            "--tenant-column {column}: none of the {} tables and views of {of} has such a column; expected the column \
+             that says whose a row is, as the schema writes it",
+            schema.tables().len()
+        ))),
+    }
+}
+
 fn schema(args: &AuditSqlArgs) -> Result<Schema, Failure> {
     let options = Options {
         tenant_columns: args.tenant_column.clone(),
@@ -178,12 +191,14 @@ fn schema(args: &AuditSqlArgs) -> Result<Schema, Failure> {
         ..Options::default()
     };
     if let Some(url) = &args.schema_from {
-        return database::schema(url, args.ca_file.as_deref(), options);
+        let schema = database::schema(url, args.ca_file.as_deref(), options)?;
+        return tenant_columns(schema, "--schema-from", &args.tenant_column);
     }
     if let Some(path) = &args.schema {
-        let text = whole(path)?;
-        return Schema::from_dump(&text, options)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())));
+        let name = path.display().to_string();
+        let schema = Schema::from_dump(&whole(path)?, options);
+        let schema = schema.map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+        return tenant_columns(schema, &name, &args.tenant_column);
     }
     let path = args.tables.as_deref().unwrap_or(Path::new(""));
     let failed = |error: String| Failure::usage(format!("{}: {error}", path.display()));

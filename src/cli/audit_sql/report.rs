@@ -1,11 +1,11 @@
 //! What an audit found: a bounded number of statements, and how often each came.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{
     ByKey, Rls,
     approvals::{Approval, Approvals, Standing},
-    inputs::Entry,
+    inputs::{Entry, Tally},
 };
 use crate::{
     detect::sql::{Judge, Missing, Schema, Scope, Statement},
@@ -55,6 +55,7 @@ pub(super) struct Audit {
     found: HashMap<u64, Found>,
     unread: HashMap<u64, Found>,
     totals: Totals,
+    tally: Tally,
 }
 
 /// What makes a statement a finding.
@@ -83,17 +84,31 @@ impl Audit {
             found: HashMap::new(),
             unread: HashMap::new(),
             totals: Totals::default(),
+            tally: Tally::default(),
         }
     }
 
     /// What comes now is of this file.
     pub fn file(&mut self, name: &str) {
         self.files.push(name.into());
+        self.tally = Tally::default();
     }
 
-    /// A record that is none of the format.
-    pub fn odd(&mut self, _line: u64) {
+    /// What was read of the present file.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// A record of the format, whether it has a statement or not.
+    pub fn record(&mut self) {
+        self.tally.records += 1;
+    }
+
+    /// A record that is none of the format; `why` holds nothing of its content.
+    pub fn odd(&mut self, line: u64, why: impl fmt::Display) {
         self.totals.odd += 1;
+        self.tally.odd += 1;
+        self.tally.first.get_or_insert_with(|| (line, why.to_string()));
     }
 
     /// A statement of a log.
@@ -107,6 +122,7 @@ impl Audit {
         }
         let totals = &mut self.totals;
         totals.statements += entry.count;
+        self.tally.statements += 1;
         let (map, room) = match &statement.scope {
             Scope::NotOwned => return totals.not_owned += entry.count,
             Scope::Scoped => return totals.scoped += entry.count,

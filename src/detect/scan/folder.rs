@@ -2,9 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io::BufReader,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{PoisonError, RwLock},
 };
 
@@ -16,7 +14,7 @@ use super::{
         mentions::{Mentions, Names},
         observation::TenantState,
     },
-    fault,
+    given,
 };
 use crate::{batch::TenantId, identify, limits};
 
@@ -44,7 +42,8 @@ struct TenantRow {
     former_slugs: Vec<String>,
     #[serde(alias = "name")]
     display_name: Option<String>,
-    state: String,
+    /// Left out: active.
+    state: Option<String>,
     deleted_at: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
@@ -54,18 +53,37 @@ struct TenantRow {
 }
 
 impl Catalogue {
-    /// The tenants of a file; none where there is no file.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
+    /// The tenants of a file; none where there is no file. `notes` is what people should know of it.
+    pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Self, String> {
         if !path.exists() {
+            notes.push(format!(
+                "note: no {}: the tenants are those that the telemetry names; their slugs, names, domains, canaries and \
+                 states are not known, and what rests on them is not seen",
+                path.display()
+            ));
             return Ok(Catalogue::default());
         }
-        let Tenants { tenants } = json(path, TENANTS)?;
+        let Tenants { tenants } = given::json(path)?;
         let mut catalogue = Catalogue::default();
-        for row in tenants {
-            let state = match row.state.as_str() {
-                "deleted" => TenantState::Deleted(row.deleted_at.as_deref().and_then(identify::date_time)),
+        for (n, row) in tenants.into_iter().enumerate() {
+            let mut note =
+                |what: &str| notes.push(format!("warning: {}: tenants[{n}].{what}", path.display()));
+            let state = match row.state.as_deref().unwrap_or("active") {
+                "deleted" => {
+                    let day = row.deleted_at.as_deref().map(identify::date_time);
+                    if day == Some(None) {
+                        note("deleted_at: no date and time with its zone; taken as deleted all along");
+                    }
+                    TenantState::Deleted(day.flatten())
+                }
                 "suspended" => TenantState::Suspended,
-                _ => TenantState::Active,
+                "active" | "provisioning" | "migrating" | "frozen" => TenantState::Active,
+                _ => {
+                    note(
+                        "state: none of active, provisioning, migrating, frozen, suspended, deleted; taken as active",
+                    );
+                    TenantState::Active
+                }
             };
             catalogue.states.insert(row.id, state);
             let slugs = row.slug.iter().chain(&row.former_slugs).map(|slug| (slug.to_lowercase(), row.id));
@@ -177,9 +195,19 @@ struct Allowed {
 }
 
 /// The settings with what the folder adds to them.
-pub(super) fn settings(dir: &Path, base: &Settings) -> Result<Settings, String> {
+pub(super) fn settings(dir: &Path, base: &Settings, notes: &mut Vec<String>) -> Result<Settings, String> {
     let path = dir.join("context.json");
-    let operator: Operator = if path.exists() { json(&path, CONTEXT)? } else { Operator::default() };
+    let operator: Operator = match path.exists() {
+        true => given::json(&path)?,
+        false => {
+            notes.push(format!(
+                "note: no {}: nothing but the configuration says who and what may cross tenants (staff, public routes, \
+                 jobs, shared caches); what is meant so may be told as a finding",
+                path.display()
+            ));
+            Operator::default()
+        }
+    };
     let staff = operator.staff_users.into_iter().map(|id| (id, None, Vec::new()));
     let accounts = operator.service_accounts.into_iter().chain(operator.multi_tenant_users);
     let accounts = accounts.map(|account| (account.id, account.home_tenant_id, account.tenants));
@@ -216,43 +244,12 @@ pub(super) fn settings(dir: &Path, base: &Settings) -> Result<Settings, String> 
     let schema = dir.join("schema.sql");
     if settings.schema.is_none() && schema.exists() {
         settings.schema = Some(schema);
+    } else if settings.schema.is_none() {
+        notes.push(format!(
+            "note: no {} and no detect.schema: which tables are tenants' is not known; of statements only those that name \
+             another tenant are found",
+            schema.display()
+        ));
     }
     Ok(settings)
-}
-
-/// The streams of a folder, in order: `stream.ndjson`, or every file of OTLP/JSON.
-pub(super) fn files(from: &Path) -> Result<Vec<PathBuf>, String> {
-    if from.is_file() {
-        return Ok(vec![from.to_owned()]);
-    }
-    let stream = from.join("stream.ndjson");
-    if stream.exists() {
-        return Ok(vec![stream]);
-    }
-    let entries = std::fs::read_dir(from).map_err(|error| fault(from, "read", &error))?;
-    let named = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let known = ["tenants.json", "context.json"].contains(&name);
-        !known && [".json", ".jsonl", ".ndjson"].iter().any(|ending| name.ends_with(ending))
-    };
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(named).collect();
-    files.sort();
-    match files.len() {
-        0 => Err(format!(
-            "{}: expected stream.ndjson, or files of OTLP/JSON (.json, .jsonl, .ndjson)",
-            from.display()
-        )),
-        1..=limits::SCAN_FILES => Ok(files),
-        _ => Err(format!("{}: more than {} files", from.display(), limits::SCAN_FILES)),
-    }
-}
-
-const TENANTS: &str = r#"{"tenants": [{"id": "<uuid>", "slug": .., "state": "active"}, ..]}"#;
-const CONTEXT: &str = "an object of what is known, such as staff_users, public_routes, system_jobs";
-
-fn json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T, String> {
-    let file = File::open(path).map_err(|error| fault(path, "read", &error))?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|error| {
-        format!("{}:{}:{}: expected {expected}", path.display(), error.line(), error.column())
-    })
 }

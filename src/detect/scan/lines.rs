@@ -7,10 +7,13 @@ use std::{
     path::Path,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::fault;
+use super::{
+    NotScanned, fault,
+    packed::{BOM, packed},
+};
 use crate::{batch::Signal, limits, wire::view};
 
 /// One export request.
@@ -47,35 +50,92 @@ struct Exported<'a> {
     resource_metrics: Option<&'a RawValue>,
 }
 
-/// Hands every line to `take`: the request, or nothing where it is none.
+/// What a line is.
+pub(super) enum Line<'a> {
+    Request(Request<'a>),
+    /// A finding, as a scan or a gate writes it.
+    Finding,
+    /// Something else: why it is no request, without anything of it.
+    Odd(&'static str),
+}
+
+/// Hands every line that is not empty to `take`, with its number.
 pub(super) fn read(
     file: &Path,
-    mut take: impl FnMut(Option<Request<'_>>) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut reader =
-        BufReader::with_capacity(1 << 20, File::open(file).map_err(|error| fault(file, "read", &error))?);
+    mut take: impl FnMut(u64, Line<'_>) -> Result<(), NotScanned>,
+) -> Result<(), NotScanned> {
+    let unread = |error| NotScanned::Given(fault(file, "read", &error));
+    let broken = |error| NotScanned::Work(fault(file, "read", &error));
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(file).map_err(unread)?);
+    let head = reader.fill_buf().map_err(unread)?;
+    if let Some(packing) = packed(head) {
+        return take(
+            0,
+            Line::Odd(match packing {
+                "gzip" => "is packed (gzip); unpack it first",
+                "zstd" => "is packed (zstd); unpack it first",
+                _ => "is packed (xz); unpack it first",
+            }),
+        );
+    }
+    if head.starts_with(BOM) {
+        reader.consume(BOM.len());
+    }
     let mut line = Vec::new();
+    let mut number = 0;
     loop {
         line.clear();
         let mut limited = std::io::Read::take(&mut reader, limits::SCAN_LINE_BYTES);
-        let n = limited.read_until(b'\n', &mut line).map_err(|error| fault(file, "read", &error))?;
-        if n == 0 {
+        if limited.read_until(b'\n', &mut line).map_err(broken)? == 0 {
             return Ok(());
         }
-        if n as u64 == limits::SCAN_LINE_BYTES {
-            return Err(format!(
-                "{}: a line is longer than {} MiB",
-                file.display(),
-                limits::SCAN_LINE_BYTES >> 20
-            ));
-        }
-        let text = std::str::from_utf8(&line).unwrap_or_default().trim();
-        if !text.is_empty() {
-            take(request(text))?;
+        number += 1;
+        if line.len() as u64 == limits::SCAN_LINE_BYTES && line.last() != Some(&b'\n') {
+            reader.skip_until(b'\n').map_err(broken)?;
+            take(number, Line::Odd(TOO_LONG))?;
         } else if !line.trim_ascii().is_empty() {
-            take(None)?;
+            let told = match std::str::from_utf8(&line) {
+                Ok(text) => told(text.trim()),
+                Err(_) => Line::Odd("not UTF-8 text"),
+            };
+            take(number, told)?;
         }
     }
+}
+
+/// Whether the first line of a file is a request.
+pub(super) fn begins_with_request(file: &Path) -> bool {
+    let mut request = false;
+    let first = read(file, |_, line| {
+        request = matches!(line, Line::Request(_));
+        Err(NotScanned::Given(String::new()))
+    });
+    first.is_err() && request
+}
+
+const TOO_LONG: &str = "longer than 64 MiB";
+const _: () = assert!(limits::SCAN_LINE_BYTES == 64 << 20);
+
+/// Says what a line is.
+fn told(text: &str) -> Line<'_> {
+    #[derive(Deserialize)]
+    struct Finding {
+        #[serde(rename = "class")]
+        _class: IgnoredAny,
+        #[serde(rename = "evidence")]
+        _evidence: IgnoredAny,
+    }
+    if let Some(request) = request(text) {
+        return Line::Request(request);
+    }
+    if serde_json::from_str::<Finding>(text).is_ok() {
+        return Line::Finding;
+    }
+    Line::Odd(match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => "JSON, but no request",
+        Err(error) if error.is_eof() => "the line ends before its JSON does",
+        Err(_) => "not JSON",
+    })
 }
 
 fn request(text: &str) -> Option<Request<'_>> {
@@ -147,5 +207,67 @@ mod tests {
         let exported = super::request(r#"{"resourceSpans":[]}"#).unwrap();
         assert_eq!((exported.signal, exported.at), (Signal::Traces, None));
         assert!(super::request(r#"{"a":1}"#).is_none() && super::request("[").is_none());
+    }
+
+    /// Scenario: files as they come from other systems and scans. Guarantee: each line is what it is, under its
+    /// number; a mark of UTF-8 is no part of the first; of a packed file nothing is taken for a line.
+    #[test]
+    fn files_of_other_kinds_are_said() {
+        let read = |bytes: &[u8]| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.json");
+            std::fs::write(&path, bytes).unwrap();
+            let mut lines = Vec::new();
+            let all = read(&path, |number, line| {
+                lines.push((
+                    number,
+                    match line {
+                        Line::Request(_) => "request",
+                        Line::Finding => "finding",
+                        Line::Odd(why) => why,
+                    },
+                ));
+                Ok(())
+            });
+            all.unwrap();
+            lines
+        };
+        assert_eq!(
+            read(b"\xef\xbb\xbf{\"resourceSpans\":[]}\r\n\r\n{\"resourceLogs\":[]}"),
+            [(1, "request"), (3, "request")]
+        );
+        assert_eq!(
+            read(b"{\"resourceSpans\":[\n]}\n"),
+            [(1, "the line ends before its JSON does"), (2, "not JSON")]
+        );
+        assert_eq!(
+            read(b"{\"class\":\"x\",\"evidence\":{}}\n[]\n\xff\n"),
+            [(1, "finding"), (2, "JSON, but no request"), (3, "not UTF-8 text"),]
+        );
+        assert_eq!(read(b"\x1f\x8b\x08\x00\n\n"), [(0, "is packed (gzip); unpack it first")]);
+        assert_eq!(read(b"\xfd7zXZ\x00\x00"), [(0, "is packed (xz); unpack it first")]);
+        assert_eq!(read(b""), []);
+    }
+
+    /// Scenario: a line over the limit between two requests. Guarantee: it alone is passed over, with its number.
+    #[test]
+    fn a_line_too_long_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        let mut bytes = b"{\"resourceLogs\":[]}\n".to_vec();
+        bytes.resize(bytes.len() + limits::SCAN_LINE_BYTES as usize + 7, b'x');
+        bytes.extend_from_slice(b"\n{\"resourceLogs\":[]}\n");
+        std::fs::write(&path, bytes).unwrap();
+        let mut odd = Vec::new();
+        let mut requests = Vec::new();
+        read(&path, |number, line| {
+            match line {
+                Line::Odd(why) => odd.push((number, why)),
+                _ => requests.push(number),
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((odd, requests), (vec![(2, TOO_LONG)], vec![1, 3]));
     }
 }

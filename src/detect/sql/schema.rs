@@ -128,7 +128,8 @@ pub struct Table {
 }
 
 impl Table {
-    pub(super) fn has(&self, column: &str) -> bool {
+    /// Whether it is known to have a column of this name.
+    pub fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|c| &*c.name == column)
     }
 

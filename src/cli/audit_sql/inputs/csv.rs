@@ -76,20 +76,41 @@ impl<R: BufRead> Records<R> {
         }
     }
 
+    /// Whether it is an empty line.
+    fn blank(&self) -> bool {
+        self.ends.len() == 1 && self.text.iter().all(u8::is_ascii_whitespace)
+    }
+
     fn field(&self, n: usize) -> &[u8] {
         let start = n.checked_sub(1).and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
         self.ends.get(n).map_or(&[], |end| &self.text[start..*end])
     }
 }
 
+/// Whether a field begins as a time does: `2026-01-31 `.
+fn dated(field: &[u8]) -> bool {
+    let form = b"0000-00-00 ";
+    field.len() > form.len()
+        && form.iter().zip(field).all(|(f, b)| if *f == b'0' { b.is_ascii_digit() } else { b == f })
+}
+
 /// Reads csvlog.
 pub(super) fn log(name: &str, reader: impl BufRead, audit: &mut Audit) -> Result<(), Failure> {
     let mut records = Records::new(reader);
     while records.read().map_err(|error| Failure::usage(format!("{name}: {error}")))? {
-        if records.ends.len() <= MESSAGE {
-            audit.odd(records.line);
+        if records.blank() {
             continue;
         }
+        let columns = records.ends.len();
+        if columns <= MESSAGE {
+            audit.odd(records.line, format_args!("a record of {columns} columns"));
+            continue;
+        }
+        if !dated(records.field(0)) {
+            audit.odd(records.line, "a record that does not begin with a time");
+            continue;
+        }
+        audit.record();
         let text = |n| String::from_utf8_lossy(records.field(n));
         let message = text(MESSAGE);
         let Some(statement) = statement(&message) else { continue };
@@ -121,10 +142,18 @@ pub(super) fn statements(name: &str, reader: impl BufRead, audit: &mut Audit) ->
     };
     let user = column(&["rolname", "usename", "user"]);
     while records.read().map_err(failed)? {
-        if records.ends.len() <= query {
-            audit.odd(records.line);
+        if records.blank() {
             continue;
         }
+        let columns = records.ends.len();
+        if columns <= query {
+            audit.odd(
+                records.line,
+                format_args!("a record of {columns} columns, where the head has {}", head.len()),
+            );
+            continue;
+        }
+        audit.record();
         let text = |n| String::from_utf8_lossy(records.field(n));
         audit.entry(&Entry {
             text: &text(query),

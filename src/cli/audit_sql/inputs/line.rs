@@ -4,7 +4,9 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 
-use super::{super::super::Failure, super::report::Audit, Entry, Prefix, next_line, statement};
+use super::{
+    super::super::Failure, super::report::Audit, Entry, Prefix, next_line, statement, tally::not_json,
+};
 use crate::limits;
 
 /// What is read of a line of jsonlog.
@@ -13,6 +15,7 @@ use crate::limits;
 struct Json {
     user: String,
     application_name: String,
+    error_severity: String,
     message: String,
     detail: String,
 }
@@ -24,7 +27,12 @@ pub(super) fn json(name: &str, mut reader: impl BufRead, audit: &mut Audit) -> R
     while let Some(whole) = next_line(name, &mut reader, &mut line)? {
         number += 1;
         match serde_json::from_slice::<Json>(&line) {
+            // Every record of a server has them.
+            Ok(json) if json.error_severity.is_empty() && json.message.is_empty() => {
+                audit.odd(number, "JSON without error_severity and message");
+            }
             Ok(json) if whole => {
+                audit.record();
                 if let Some(text) = statement(&json.message) {
                     audit.entry(&Entry {
                         text,
@@ -36,12 +44,16 @@ pub(super) fn json(name: &str, mut reader: impl BufRead, audit: &mut Audit) -> R
                     });
                 }
             }
-            _ if line.is_empty() => {}
-            _ => audit.odd(number),
+            _ if line.iter().all(u8::is_ascii_whitespace) => {}
+            _ if !whole => audit.odd(number, TOO_LONG),
+            _ => audit.odd(number, not_json(&line, "JSON, but no record of a log")),
         }
     }
     Ok(())
 }
+
+const TOO_LONG: &str = "a line of more than 8 MiB";
+const _: () = assert!(limits::AUDIT_RECORD_BYTES == 8 << 20);
 
 /// A statement that may go on with the next line.
 #[derive(Default)]
@@ -85,10 +97,15 @@ pub(super) fn stderr(
     let mut number = 0;
     let mut open = Open::default();
     let mut headed = false;
+    // The first line that says anything.
+    let mut first = 0;
     while next_line(name, &mut reader, &mut line)?.is_some() {
         number += 1;
         let text = String::from_utf8_lossy(&line);
         let Some(head) = prefix.head(&text) else {
+            if first == 0 && !text.trim().is_empty() {
+                first = number;
+            }
             // Lines after the first begin with a tab that PostgreSQL put there.
             let of = if open.in_detail { &mut open.detail } else { &mut open.text };
             if open.line > 0 && of.len() + text.len() < limits::AUDIT_RECORD_BYTES {
@@ -98,6 +115,7 @@ pub(super) fn stderr(
             continue;
         };
         headed = true;
+        audit.record();
         match head.severity {
             "DETAIL" => {
                 open.in_detail = true;
@@ -116,11 +134,8 @@ pub(super) fn stderr(
         }
     }
     open.tell(audit);
-    if number > 0 && !headed {
-        return Err(Failure::usage(format!(
-            "{name}: no line begins as a log line of PostgreSQL does; say --log-line-prefix as SHOW log_line_prefix \
-             has it, or --format"
-        )));
+    if first > 0 && !headed {
+        audit.odd(first, "it does not begin as a log line of PostgreSQL does, and no line after it");
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod csv;
 mod line;
 mod otlp;
 mod prefix;
+mod tally;
 
 use std::{
     fs::File,
@@ -12,9 +13,13 @@ use std::{
 };
 
 use super::{super::Failure, report::Audit};
-use crate::limits;
+use crate::{
+    detect::scan::{BOM, packed},
+    limits,
+};
 
 pub(super) use prefix::Prefix;
+pub(super) use tally::Tally;
 
 /// The format of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -50,7 +55,7 @@ pub(super) struct Entry<'a> {
 /// Reads one file, `-` for standard input.
 ///
 /// # Errors
-/// It cannot be read, or isn't of the format.
+/// It cannot be read, or nothing in it is of the format.
 pub(super) fn read(path: &Path, format: Format, prefix: &Prefix, audit: &mut Audit) -> Result<(), Failure> {
     let name = path.display().to_string();
     if path == Path::new("-") {
@@ -68,21 +73,29 @@ fn input(
     audit: &mut Audit,
 ) -> Result<(), Failure> {
     let mut reader = BufReader::with_capacity(limits::REDACT_BUFFER_BYTES, input);
-    let format = match format {
-        Format::Auto => {
-            let head = reader.fill_buf().map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-            guess(name, head)
-        }
-        format => format,
-    };
+    let failed = |error: io::Error| Failure::usage(format!("{name}: {error}"));
     audit.file(name);
+    let head = reader.fill_buf().map_err(failed)?;
+    if let Some(packing) = packed(head) {
+        return Err(Failure::usage(format!(
+            "{name}: is packed ({packing}), expected a log; unpack it first: {packing} -dc FILE | portcullis audit-sql .. -"
+        )));
+    }
+    if head.starts_with(BOM) {
+        reader.consume(BOM.len());
+    }
+    let head = reader.fill_buf().map_err(failed)?;
+    let (empty, guessed) = (head.is_empty(), guess(name, head));
+    let format = if format == Format::Auto { guessed } else { format };
     match format {
+        _ if empty => Ok(()),
         Format::Csvlog => csv::log(name, reader, audit),
         Format::PgStatStatements => csv::statements(name, reader, audit),
         Format::Jsonlog => line::json(name, reader, audit),
         Format::Otlp => otlp::read(name, reader, audit),
         Format::Stderr | Format::Auto => line::stderr(name, reader, prefix, audit),
-    }
+    }?;
+    audit.tally().judge(name, format, guessed)
 }
 
 /// The format, by a file's name and first bytes.

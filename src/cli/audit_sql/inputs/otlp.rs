@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read};
 
-use super::{super::super::Failure, super::report::Audit, Entry, next_line};
+use super::{super::super::Failure, super::report::Audit, Entry, next_line, tally::not_json};
 use crate::{
     batch::Signal,
     limits,
@@ -31,8 +31,12 @@ pub(super) fn read(name: &str, mut reader: impl BufRead, audit: &mut Audit) -> R
         let logs = memchr::memmem::find(&line, b"\"resourceLogs\"").is_some();
         let signal = if logs { Signal::Logs } else { Signal::Traces };
         match json::decode(signal, &line) {
-            Ok(bytes) => drop(items(signal, &bytes, number, audit)),
-            Err(_) => audit.odd(number),
+            // Any object can be read as a request of which nothing is known.
+            Ok(bytes) if !bytes.is_empty() || memchr::memmem::find(&line, b"\"resource").is_some() => {
+                audit.record();
+                items(signal, &bytes, number, audit);
+            }
+            _ => audit.odd(number, not_json(&line, "JSON, but no request of OTLP")),
         }
     }
     Ok(())
@@ -70,8 +74,12 @@ fn protobuf(name: &str, mut reader: impl BufRead, audit: &mut Audit) -> Result<(
         let readable =
             told || [Signal::Traces, Signal::Logs].iter().any(|s| walk(*s, &bytes, &mut ()).is_ok());
         if !readable {
-            return Err(Failure::usage(format!("{name}: request {number} is no OTLP of traces or logs")));
+            return Err(Failure::usage(format!(
+                "{name}: request {number} is no OTLP of traces or logs in protobuf; say another --format if it is \
+                 something else"
+            )));
         }
+        audit.record();
         if !prefixed {
             return Ok(());
         }
