@@ -146,17 +146,28 @@ fn findings_are_seen_by_whom_they_concern_and_suppressed_by_who_may() {
     {
         assert_eq!(bed.ask(who, &format!("GET /v1/findings{query}"), "").0, status, "{query}");
     }
+    // A mistyped filter is none, and would list or remove too much.
+    for (request, known) in [
+        ("GET /v1/findings?tenants=acme", "no parameters but tenant, class, status, limit"),
+        ("GET /v1/findings?limit=1&state", "no parameters but tenant, class, status, limit"),
+        ("GET /v1/suppressions?class=x", "takes no parameters"),
+        ("DELETE /v1/tenants/acme/quarantine?reasons=x", "no parameters but reason, signal"),
+    ] {
+        let (status, why) = bed.ask(0, request, "");
+        assert!(status == 400 && why["detail"].as_str().unwrap().contains(known), "{request}: {why}");
+    }
 
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
     let until = portcullis::identify::rfc3339_text(now + 3_600_000_000_000);
     let rule = |class: &str, owner: &str| {
         format!(
-            r#"{{"class":"{class}","tenant":"acme","owner":"{owner}","reason":"known","until":"{until}"}}"#
+            r#"{{"class":"{class}","tenant":"acme","service":"*","owner":"{owner}","reason":"known","until":"{until}"}}"#
         )
     };
     let add = |body: &str| bed.ask(0, "POST /v1/suppressions", body);
     for (body, what) in [
         ("{}", "class: expected"),
+        (&rule("pii_surge", "o").replace(r#""class":"pii_surge","tenant":"acme","#, ""), "class: expected"),
         (&rule("nothing", "o"), "class"),
         (&rule("pii_surge", ""), "owner: expected"),
     ] {
@@ -191,10 +202,13 @@ fn findings_are_seen_by_whom_they_concern_and_suppressed_by_who_may() {
     gate.signal("TERM");
     gate.end();
     let audit = std::fs::read_to_string(bed.here.path().join("portcullis-data/audit.jsonl")).unwrap();
-    assert!(
-        audit.contains("suppression.add") && audit.contains("suppression.remove") && audit.contains(&id),
-        "{audit}"
-    );
+    for action in ["suppression.add", "suppression.remove"] {
+        let lines = audit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let line = lines.into_iter().find(|line| line["action"] == action).expect(action);
+        assert_eq!(line["tenant_id"], KNOWN, "{line}");
+        let said = [("id", &*id), ("class", "deleted_tenant_active"), ("service", "*"), ("owner", "ops")];
+        said.iter().for_each(|(key, value)| assert_eq!(line["details"][key], *value, "{line}"));
+    }
     let findings = std::fs::read_to_string(bed.here.path().join("portcullis-data/findings.ndjson")).unwrap();
     assert_eq!(findings.lines().filter(|line| line.contains(r#""status":"open""#)).count(), 1, "{findings}");
 }

@@ -22,7 +22,7 @@ pub struct Suppression {
     /// The tenant whose data it was (uuid). Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_tenant: Option<String>,
-    /// The service; may end with `*`. Default: any.
+    /// The service; may end with `*`, which alone is any, and not enough by itself. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// The route template, as the finding says it. Default: any.
@@ -70,12 +70,16 @@ impl Suppression {
                 return Err(format!("{name}: expected 1 to {} bytes", limits::SUPPRESSION_TEXT_BYTES));
             }
         }
-        if self.class.is_none() && texts.iter().all(|(_, text)| text.is_none()) {
-            return Err(
-                "class: expected one of class, tenant, other_tenant, service, route, statement, principal; \
-                        without any it would suppress everything"
-                    .into(),
-            );
+        // `*` alone is every service.
+        let says = |(name, text): &(&str, &Option<String>)| match text.as_deref() {
+            None => false,
+            Some("*") => *name != "service",
+            Some(_) => true,
+        };
+        if self.class.is_none() && !texts.iter().any(says) {
+            return Err("class: expected one of class, tenant, other_tenant, service (more than `*`), route, statement, \
+                        principal; without any it would suppress everything"
+                .into());
         }
         for (name, text) in [("owner", &self.owner), ("reason", &self.reason)] {
             if text.trim().is_empty() || text.len() > limits::SUPPRESSION_TEXT_BYTES {

@@ -174,19 +174,21 @@ impl Suppressions {
         written.map(|()| shown).map_err(NotAdded::Disk)
     }
 
-    /// Takes one away that was added. Whether there was one of this id.
+    /// Takes one away that was added. Returns it, as [`Suppressions::list`] shows it; nothing where there is none of
+    /// this id.
     ///
     /// # Errors
     /// The disk's; it is still there.
-    pub fn remove(&self, id: &str) -> io::Result<bool> {
+    pub fn remove(&self, id: &str, now: u64) -> io::Result<Option<Value>> {
         let mut all = self.lock();
-        let Some(at) = all.added.iter().position(|one| one.id == id) else { return Ok(false) };
+        let Some(at) = all.added.iter().position(|one| one.id == id) else { return Ok(None) };
         let one = all.added.remove(at);
+        let shown = one.shown("api", now);
         let written = self.write(&mut all);
         if written.is_err() {
             all.added.insert(at, one);
         }
-        written.map(|()| true)
+        written.map(|()| Some(shown))
     }
 
     /// All of them, with how often each was of use.

@@ -71,10 +71,11 @@ fn mistakes_are_named() {
     };
     assert_eq!(with(&|_| {}), Ok(()));
     type Wrong<'a> = (&'a str, &'a dyn Fn(&mut Suppression));
-    let wrong: [Wrong<'_>; 8] = [
+    let wrong: [Wrong<'_>; 9] = [
         ("owner", &|s| s.owner = " ".into()),
         ("reason", &|s| s.reason = String::new()),
         ("class", &|s| s.class = None),
+        ("class", &|s| (s.class, s.service) = (None, Some("*".into()))),
         ("until", &|s| s.until = "secret".into()),
         ("until", &|s| s.until = "2026-12-31".into()),
         ("until", &|s| s.until = rfc3339_text(now + 367 * day)),
@@ -86,6 +87,9 @@ fn mistakes_are_named() {
         assert!(error.starts_with(&format!("detect.suppressions[1].{name}: expected ")), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
+    // Of one class every service is a choice; so is what begins alike of all classes.
+    assert_eq!(with(&|s| s.service = Some("*".into())), Ok(()));
+    assert_eq!(with(&|s| (s.class, s.service) = (None, Some("web-*".into()))), Ok(()));
     // One that is over is no mistake: a gate starts with it all the same.
     assert_eq!(with(&|s| s.until = rfc3339_text(now - day)), Ok(()));
 }
@@ -113,8 +117,12 @@ fn what_is_added_is_kept_listed_and_ends() {
     assert_eq!(states(START + MINUTE), [(json!("expired"), json!(1)), (json!("unused"), json!(0))]);
     assert!(list(START)[0]["principal"].as_str().unwrap().starts_with("fp:"));
     assert_eq!(list(START)[0]["from"], "api");
-    assert!(!all.remove("0000000000000000").unwrap());
-    assert!(all.remove(one["id"].as_str().unwrap()).unwrap());
+    assert_eq!(all.remove("0000000000000000", START).unwrap(), None);
+    let removed = all.remove(one["id"].as_str().unwrap(), START).unwrap().unwrap();
+    assert_eq!(
+        (&removed["id"], removed["principal"].as_str().map(|who| &who[..3])),
+        (&one["id"], Some("fp:"))
+    );
     assert_eq!(list(START).len(), 1);
     assert_eq!(open(&[], dir.path()).list(START)["suppressions"].as_array().unwrap().len(), 1);
     // A file that is none of ours is not overwritten by the next one.

@@ -15,6 +15,7 @@ use crate::{
         suppressions::NotAdded,
     },
     gateway::workers::now,
+    identify::normalise,
     limits,
     telemetry::audit,
 };
@@ -68,8 +69,7 @@ pub(super) async fn suppress(control: &Control, who: &Who, body: Value) -> Resul
         ),
         NotAdded::Disk(error) => disk(error),
     })?;
-    let details = json!({ "id": added["id"], "class": added["class"], "owner": added["owner"], "until": added["until"] });
-    audit::record("suppression.add", &who.name, TenantId::NONE, details);
+    audited("suppression.add", who, &added);
     Ok(added)
 }
 
@@ -79,14 +79,23 @@ pub(super) async fn tell_again(control: &Control, who: &Who, query: &Query<'_>) 
     let engine = engine(control)?;
     let removed = {
         let id = id.clone();
-        tokio::task::spawn_blocking(move || engine.suppressions().remove(&id))
+        tokio::task::spawn_blocking(move || engine.suppressions().remove(&id, now()))
     };
-    if !removed.await.map_err(|_| broken())?.map_err(disk)? {
+    let Some(removed) = removed.await.map_err(|_| broken())?.map_err(disk)? else {
         let why = "no suppression of that id was added here; those of the configuration are changed there";
         return Err(Problem::new(StatusCode::NOT_FOUND, why));
-    }
-    audit::record("suppression.remove", &who.name, TenantId::NONE, json!({ "id": id }));
+    };
+    audited("suppression.remove", who, &removed);
     Ok(json!({ "removed": id }))
+}
+
+/// Says which suppression came or went, and whose it is; of a principal and a reason it says nothing.
+fn audited(action: &str, who: &Who, one: &Value) {
+    let said = ["id", "class", "other_tenant", "service", "route", "statement", "owner", "until"];
+    let details: serde_json::Map<String, Value> =
+        said.iter().filter_map(|key| Some(((*key).to_owned(), one.get(key)?.clone()))).collect();
+    let tenant = one["tenant"].as_str().and_then(normalise::uuid).unwrap_or(TenantId::NONE);
+    audit::record(action, &who.name, tenant, details.into());
 }
 
 fn engine(control: &Control) -> Result<Arc<Engine>, Problem> {

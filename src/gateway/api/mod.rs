@@ -71,7 +71,11 @@ async fn respond(control: &Control, who: &Who, ask: &Ask) -> Answer {
         return answer;
     };
     let tenant = tenant.unwrap_or(TenantId::NONE);
-    let answer = act(control, who, route.act, tenant, ask).await.unwrap_or_else(Problem::answer);
+    let answer = match Query(&ask.query).known(route) {
+        Ok(()) => act(control, who, route.act, tenant, ask).await,
+        Err(problem) => Err(problem),
+    };
+    let answer = answer.unwrap_or_else(Problem::answer);
     // A purge that was done says so itself, without the name of what is gone; a suppression, with more.
     let purged = route.act == Act::Purge;
     let itself = purged || matches!(route.act, Act::AddSuppression | Act::DropSuppression);
@@ -146,6 +150,18 @@ async fn act(control: &Control, who: &Who, act: Act, tenant: TenantId, ask: &Ask
 struct Query<'a>(&'a str);
 
 impl Query<'_> {
+    /// Refuses a parameter that the page has not: a mistyped filter would be none.
+    fn known(&self, route: &Route) -> Result<(), Problem> {
+        let names = self.0.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+        if names.filter(|name| !name.is_empty()).all(|name| route.parameters().any(|known| known == name)) {
+            return Ok(());
+        }
+        Err(wrong(&match route.parameters().collect::<Vec<_>>() {
+            known if known.is_empty() => "the query: expected none; this page takes no parameters".to_owned(),
+            known => format!("the query: expected no parameters but {}", known.join(", ")),
+        }))
+    }
+
     fn parse<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Problem> {
         let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
         let Some((_, value)) = pairs.into_iter().find(|(known, _)| *known == name) else { return Ok(None) };

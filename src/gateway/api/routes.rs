@@ -45,6 +45,13 @@ const fn route(method: Method, path: &'static str, own: bool, act: Act, about: &
     Route { method, path, own, act, about }
 }
 
+impl Route {
+    /// The names of the parameters that its query may have.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.about.split([' ', ',']).filter_map(|word| word.strip_prefix('?'))
+    }
+}
+
 pub(super) const TENANT: &str = "{tenant}";
 
 pub(super) static ROUTES: [Route; 25] = [
@@ -215,7 +222,7 @@ pub(super) fn describe() -> Value {
                 "description": "uuid or slug",
             }));
         }
-        for word in route.about.split([' ', ',']).filter_map(|word| word.strip_prefix('?')) {
+        for word in route.parameters() {
             parameters.push(json!({ "name": word, "in": "query", "schema": { "type": "string" } }));
         }
         let answer = |text: &str, kind: &str| json!({ "description": text, "content": { kind: { "schema": { "type": "object" } } } });
