@@ -113,8 +113,8 @@ fn what_makes_no_sense_is_refused() {
     refused(&[&["new", "--tenant", "nobody"], &config[..]].concat(), "no such tenant", 2);
     refused(&[&["new", "--kind", "email", "--domain", "acme.example"], &config[..]].concat(), "--domain", 1);
     refused(&["new", "--domain", "nowhere"], "expected a domain", 2);
-    refused(&["new", "--tenant", "acme"], "no catalogue", 2);
-    refused(&["list"], "no catalogue", 2);
+    refused(&["new", "--tenant", "acme"], "no catalogue to look a slug up in; give --config", 2);
+    refused(&["list"], "no catalogue, so no canaries; give --config", 2);
     let (code, out, _) = run(here.path(), &["canary", "new", "--json", "--tenant", ACME]);
     let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(code == 0 && answer["bits"] == 80 && answer["tenant_id"] == ACME, "{out}");

@@ -90,7 +90,10 @@ fn new(args: &NewArgs) -> Result<Code, Failure> {
             let id = normalise::uuid(text).or_else(|| catalogue.by_slug(text.trim()));
             match id.filter(|id| catalogue.is_open() || catalogue.get(*id).is_some()) {
                 None if catalogue.is_open() => {
-                    return Err(Failure::usage("--tenant: there is no catalogue; expected a uuid"));
+                    return Err(Failure::usage(
+                        "--tenant: there is no catalogue to look a slug up in; give --config FILE, whose \
+                         identity.catalogue lists the tenants, or the tenant's uuid",
+                    ));
                 }
                 None => return Err(Failure::usage("--tenant: there is no such tenant in the catalogue")),
                 id => id,
@@ -131,7 +134,9 @@ fn list(args: &ListArgs) -> Result<Code, Failure> {
     let catalogue = tenants::load(&config.identity.catalogue, &config.buffer.directory)
         .map_err(|error| Failure::usage(error.to_string()))?;
     if catalogue.is_open() {
-        return Err(Failure::usage("there is no catalogue, so no canaries; name one in identity.catalogue"));
+        return Err(Failure::usage(
+            "there is no catalogue, so no canaries; give --config FILE with identity.catalogue",
+        ));
     }
     let (key, lasting) = fingerprint_key(&config)?;
     let fingerprint = |canary: &str| {

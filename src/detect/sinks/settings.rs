@@ -35,13 +35,46 @@ pub struct WebhookSettings {
     #[schemars(with = "String")]
     pub timeout: Duration,
     /// What is done about a request that fails. Default: pauses of `1s` to `30s`, given up after `10m`.
-    pub retry: Retry,
+    pub retry: WebhookRetry,
     /// Findings that wait at most; further ones are dropped and counted. Default: 1000.
     pub queue: usize,
     /// Findings below it are not sent. Default: `info`.
     pub min_severity: Severity,
     /// The page that an alert leads back to (`generatorURL`), such as that of your logs. Default: none.
     pub link: Option<String>,
+}
+
+/// What is done about a request to a webhook that fails and may be sent again.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookRetry {
+    /// The longest first pause. Default: `1s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub initial: Duration,
+    /// The longest pause of all, unless the receiver asks for a longer one. Default: `30s`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub max: Duration,
+    /// After how long a finding is given up: it is counted as dropped, and stands in the findings file all the same;
+    /// `0s`: never, those behind it wait. Default: `10m`.
+    #[serde(with = "crate::config::duration")]
+    #[schemars(with = "String")]
+    pub max_elapsed: Duration,
+}
+
+impl Default for WebhookRetry {
+    fn default() -> Self {
+        let Retry { initial, max, .. } = Retry::default();
+        WebhookRetry { initial, max, max_elapsed: Duration::from_secs(600) }
+    }
+}
+
+impl WebhookRetry {
+    /// As exporters take it.
+    pub(super) fn plain(&self) -> Retry {
+        Retry { initial: self.initial, max: self.max, max_elapsed: self.max_elapsed }
+    }
 }
 
 /// What a webhook sends.
@@ -71,7 +104,7 @@ impl Default for WebhookSettings {
             headers: BTreeMap::new(),
             tls: Tls::default(),
             timeout: secs(10),
-            retry: Retry { max_elapsed: secs(600), ..Retry::default() },
+            retry: WebhookRetry::default(),
             queue: 1000,
             min_severity: Severity::Info,
             link: None,

@@ -249,7 +249,8 @@ impl Worker {
     /// Sends a body, again and again, for `count` findings.
     async fn send(&self, body: &Value, count: u64, stop: &mut watch::Receiver<Option<Instant>>) {
         let body = Bytes::from(body.to_string());
-        let mut backoff = Backoff::new(&self.settings.retry);
+        let retry = self.settings.retry.plain();
+        let mut backoff = Backoff::new(&retry);
         loop {
             let stopping = *stop.borrow();
             let left = stopping

@@ -78,6 +78,21 @@ fn settings(url: &str, format: WebhookFormat) -> WebhookSettings {
     settings
 }
 
+/// Scenario: one key of `retry` is given. Guarantee: the others keep a webhook's defaults: it gives up after ten
+/// minutes, and does not wait for ever as a destination of data does.
+#[test]
+fn a_part_of_retry_leaves_the_rest() {
+    let settings: WebhookSettings =
+        serde_json::from_value(serde_json::json!({ "url": "http://hook", "retry": { "max": "5s" } }))
+            .unwrap();
+    assert_eq!(settings.check(), Ok(()));
+    let secs = Duration::from_secs;
+    assert_eq!(
+        (settings.retry.initial, settings.retry.max, settings.retry.max_elapsed),
+        (secs(1), secs(5), secs(600))
+    );
+}
+
 fn start(settings: &WebhookSettings) -> Webhook {
     Webhook::start(settings, "docs/runbook.md").unwrap()
 }
