@@ -286,7 +286,7 @@ impl Findings {
         let (class, trace) = (one.finding.class, one.finding.traces.first());
         let told = trace.and_then(|trace| self.told.peek(trace).copied());
         let known = self.incidents.known(class, one.key, one.finding.at);
-        let known = known.or_else(|| self.incidents.goes_on(told?, class));
+        let known = known.or_else(|| self.incidents.goes_on(told?, &one.finding));
         let id = known.unwrap_or_else(|| self.incidents.begin(&one.finding, one.key));
         if let Some(trace) = trace {
             self.told.entry(trace, || id);

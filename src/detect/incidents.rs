@@ -149,9 +149,16 @@ impl Incidents {
         None
     }
 
-    /// The incident itself, if it goes on and explains what is of class `first`.
-    pub fn goes_on(&self, id: u64, first: Class) -> Option<u64> {
-        self.open.get(&id).filter(|incident| incident.finding.class < first).map(|_| id)
+    /// The incident itself, if it goes on and explains `first`, which is of the same trace. A session and a key that
+    /// one trace shares between the same tenants are one mistake, though each has a key of its own here; statements,
+    /// objects and caches stay apart, since each is mended by itself.
+    pub fn goes_on(&self, id: u64, first: &Finding) -> Option<u64> {
+        let explains = |incident: &&Incident| {
+            let open = &incident.finding;
+            let same = open.class == first.class && (open.tenant, open.other) == (first.tenant, first.other);
+            open.class < first.class || same && first.class == Class::CredentialSharedAcrossTenants
+        };
+        self.open.get(&id).filter(explains).map(|_| id)
     }
 
     /// Opens an incident, or finds the one that it is merged into. Nothing is counted or told yet.

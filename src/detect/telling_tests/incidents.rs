@@ -1,7 +1,7 @@
 //! Openings, updates, ends, storms.
 
 use super::*;
-use crate::detect::finding::Confidence;
+use crate::detect::{Fingerprint, finding::Confidence};
 
 const CLASS: Class = Class::TokenTenantMismatch;
 
@@ -156,4 +156,30 @@ fn incidents_are_bounded() {
         assert!(findings.entries() <= crate::limits::INCIDENTS + crate::limits::CLEARED_OBJECTS);
     }
     assert_eq!(closed, 100);
+}
+
+/// Scenario: one trace shares a session and a key between two tenants, the key also in a span that comes late; the same
+/// between two others; and two statements of one trace. Guarantee: what is shared between the same tenants is one
+/// finding that names both, that of others another; statements, each mended by itself, stay apart.
+#[test]
+fn what_one_trace_shares_is_one() {
+    let class = Class::CredentialSharedAcrossTenants;
+    let shared = |second, thing: u64, other| {
+        let mut one = seen(class, second, 1, other).thing(thing);
+        one.finding.traces = Some([9; 16]).into_iter().collect();
+        one.object(Fingerprint(thing))
+    };
+    let late = shared(8, 12, 2);
+    let all = told(&mut findings(), [shared(0, 10, 2), shared(0, 11, 2), shared(0, 10, 3), late], 20);
+    let opened: Vec<&Finding> = all.iter().filter(|one| one.status == Status::Open).collect();
+    assert_eq!(opened.len(), 1, "{all:?}");
+    assert_eq!(opened[0].objects.iter().collect::<Vec<_>>(), [Fingerprint(10), Fingerprint(11)]);
+    let all = told(&mut findings(), [shared(0, 10, 2), shared(0, 11, 3)], 10);
+    assert_eq!(all.len(), 2, "other tenants: {all:?}");
+    let statement = |thing| {
+        let mut one = seen(Class::UnscopedQuery, 0, 1, 2).thing(thing);
+        one.finding.traces = Some([9; 16]).into_iter().collect();
+        one
+    };
+    assert_eq!(told(&mut findings(), [statement(1), statement(2)], 10).len(), 2);
 }
