@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::{Code, Failure, say, show};
 use crate::{
-    detect::sql::{Declared, Options, Schema},
+    detect::sql::{Declared, Options, Owner, Schema},
     identify::from_yaml,
     limits,
 };
@@ -53,7 +53,8 @@ pub struct AuditSqlArgs {
     /// A PEM file with the certificates that sign the databases' own; default: those of the system
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Names of tenant columns
+    /// Names of tenant columns; where no table has a `tenant_id`, the one is taken that row level security asks for, or
+    /// that most tables have
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "tenant_id")]
     pub tenant_column: Vec<String>,
     /// The table of the tenants themselves
@@ -172,8 +173,11 @@ struct TableEntry {
 /// Every tenant column must be one of some table: under a wrong name, all statements would pass.
 fn tenant_columns(schema: Schema, of: &str, columns: &[String]) -> Result<Schema, Failure> {
     let missing = |column: &&String| !schema.tables().iter().any(|table| table.has(column));
+    let learned =
+        columns == ["tenant_id"] && schema.tables().iter().any(|table| table.owner == Owner::Column);
     match columns.iter().find(missing) {
         None => Ok(schema),
+        Some(_) if learned => Ok(schema),
         Some(column) => Err(Failure::usage(format!(
             "--tenant-column {column}: none of the {} tables and views of {of} has such a column; expected the column \
              that says whose a row is, as the schema writes it",
