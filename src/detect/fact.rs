@@ -133,6 +133,8 @@ pub enum Fact {
         id: Fingerprint,
         /// The tenant that its name names.
         owner: Option<TenantId>,
+        /// Its name holds an id, as that of a room or a person's own has; a queue's does not.
+        single: bool,
         /// It is declared to be everybody's.
         shared: bool,
     },

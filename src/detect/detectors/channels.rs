@@ -1,6 +1,7 @@
 //! S11 for messages: somebody listens to, or writes to, another tenant's channel.
 //!
-//! A channel is a tenant's where its name says so, or where one tenant alone has used it for its object.
+//! A channel is a tenant's where its name says so, or where one tenant alone has used it and its name holds an id: one
+//! without (`orders`, `mail.send`) is a queue of everybody's, even if few have used it yet.
 
 use std::sync::Arc;
 
@@ -65,10 +66,11 @@ impl Detector for Channels {
             return;
         }
         for fact in &o.facts {
-            let Fact::Channel { id, owner, shared: false, .. } = fact else { continue };
+            let Fact::Channel { id, owner, single, shared: false } = fact else { continue };
             let (owner, severity, sure) = match owner {
                 Some(owner) if *owner != tenant => (*owner, Severity::Critical, Confidence::Certain),
                 Some(_) => continue,
+                None if !single => continue,
                 None => match self.learned(*id, tenant) {
                     Some(owner) => (owner, Severity::Medium, Confidence::Medium),
                     None => continue,

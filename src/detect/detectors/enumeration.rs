@@ -51,7 +51,7 @@ const MISSING: (u32, u32) = (150, 50);
 /// Numbers in a row that were given, on a route of which little is known or at a reader's pace.
 const GIVEN: u32 = 30;
 /// How long a number of a given run takes at most, on average; of a long one.
-const PACE: (u64, u64) = (MINUTE / 12, MINUTE / 3);
+const PACE: (u64, u64) = (MINUTE / 6, MINUTE / 3);
 /// Numbers below this are often a tenant's own, or pages.
 const OWN: u64 = 1000;
 /// By this factor above what is usual.

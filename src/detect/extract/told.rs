@@ -121,6 +121,10 @@ impl Draft<'_, '_, '_> {
         self.facts.push(Fact::Channel {
             id: rules.key.of(Domain::Channel, text.as_bytes()),
             owner: parts.owner,
+            single: parts
+                .rest
+                .split('/')
+                .any(|part| part == ":id" || part.bytes().any(|byte| byte.is_ascii_digit())),
             shared: rules.shared_channel(text) || parts.shared,
         });
     }
