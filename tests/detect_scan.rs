@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use portcullis::detect::{Class, Settings, Suppression, scan};
+use portcullis::detect::{Class, DetectorName, Settings, Suppression, scan};
 use serde_json::{Value, json};
 
 const A: &str = "0b7c1c1e-58f6-4a51-9d0c-0e6f0a4e1a01";
@@ -212,4 +212,111 @@ fn a_stream_of_ones_own() {
         "{:?}",
         scan::run(&path("PORTCULLIS_SCAN"), &path("PORTCULLIS_FINDINGS"), &Settings::default()).unwrap()
     );
+}
+
+/// Every text of a value: how to get there. Not ids, times, keys of attributes, or whose the data is.
+fn texts(value: &Value, path: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            if map.get("key").is_some_and(|key| key == "tenant_id") {
+                return;
+            }
+            let kept =
+                |key: &str| !(key.ends_with("Id") || key.ends_with("Nano") || matches!(key, "key" | "asInt"));
+            map.iter()
+                .filter(|(key, _)| kept(key))
+                .for_each(|(key, value)| texts(value, &format!("{path}/{key}"), out));
+        }
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(n, value)| texts(value, &format!("{path}/{n}"), out));
+        }
+        Value::String(_) => out.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+/// Scenario: a canary of A in one text of a request of B, for every text that a log record, a span and a data point
+/// have: bodies, attributes of all levels, names, descriptions, events, links, states, exemplars. Guarantee: each is
+/// found, once.
+#[test]
+fn a_canary_is_found_in_every_text() {
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let time = START.to_string();
+    let resource =
+        json!({"attributes": [text("tenant_id", B), text("service.name", "api"), text("host.name", "h")]});
+    let scope = json!({"name": "library", "version": "1", "attributes": [text("scope.note", "v")]});
+    let (trace, span) = ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174");
+    let logs = json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": scope, "logRecords": [{
+        "timeUnixNano": time, "severityText": "INFO", "eventName": "thing.done",
+        "body": {"kvlistValue": {"values": [text("message", "m"), {"key": "list", "value": {"arrayValue": {"values": [{"stringValue": "x"}]}}}]}},
+        "attributes": [text("note", "n"), text("url.path", "/p"), text("db.query.text", "SELECT 1")],
+    }]}]}]});
+    let traces = json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": [{
+        "traceId": trace, "spanId": span, "name": "work", "kind": 2, "endTimeUnixNano": time, "traceState": "a=b",
+        "attributes": [text("note", "n")], "status": {"code": 2, "message": "failed"},
+        "events": [{"timeUnixNano": time, "name": "exception", "attributes": [text("exception.message", "e")]}],
+        "links": [{"traceId": trace, "spanId": span, "traceState": "c=d", "attributes": [text("note", "l")]}],
+    }]}]}]});
+    let point = |value: Value| {
+        json!({"timeUnixNano": time, "attributes": [text("note", "n")],
+            "exemplars": [{"timeUnixNano": time, "asInt": "1", "filteredAttributes": [text("note", "e")]}], "asInt": value})
+    };
+    let metrics = json!({"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"scope": scope, "metrics": [{
+        "name": "requests", "description": "all of them", "unit": "1", "metadata": [text("note", "m")],
+        "gauge": {"dataPoints": [point(json!(1)), point(json!(2))]},
+    }]}]}]});
+    let dir = tempfile::tempdir().unwrap();
+    let canary = "cnry-4fd0c2a97be1";
+    let tenants = json!({"tenants": [{"id": A, "slug": "alder-row", "canaries": [canary]}, {"id": B, "slug": "birch-end"}]});
+    fs::write(dir.path().join("tenants.json"), tenants.to_string()).unwrap();
+    let out = dir.path().join("out");
+    let settings = Settings { detectors: vec![DetectorName::Mentions], ..Settings::default() };
+    let mut checked = 0;
+    for (signal, request) in [("logs", logs), ("traces", traces), ("metrics", metrics)] {
+        let mut places = Vec::new();
+        texts(&request, "", &mut places);
+        for place in places {
+            let mut request = request.clone();
+            *request.pointer_mut(&place).unwrap() = json!(format!("see {canary} there"));
+            let line = json!({"signal": signal, "auth_tid": null, "at": START, "request": request});
+            fs::write(dir.path().join("stream.ndjson"), line.to_string()).unwrap();
+            scan::run(dir.path(), &out, &settings).unwrap();
+            let found = fs::read_to_string(&out).unwrap();
+            let leaks = found.lines().filter(|line| line.contains("\"class\":\"canary_leak\"")).count();
+            assert_eq!(leaks, 1, "{signal}{place}: {found}");
+            assert!(!found.contains(canary));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 35, "{checked}");
+}
+
+/// Scenario: a tenant's request reads a table of another tenant's schema, which the product's schema does not know; then
+/// of its own. Guarantee: the first is told, critical, with both.
+#[test]
+fn a_schema_of_another_tenant_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let tenants = json!({"tenants": [
+        {"id": A, "slug": "alder-row", "schema": "t_alder_row"}, {"id": B, "slug": "birch-end", "schema": "t_birch_end"}]});
+    fs::write(dir.path().join("tenants.json"), tenants.to_string()).unwrap();
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let query = |second: u64, statement: &str| {
+        let at = START + second * 1_000_000_000;
+        json!({"signal": "traces", "auth_tid": B, "at": at, "request": {"resourceSpans": [{
+            "resource": {"attributes": [text("service.name", "api")]},
+            "scopeSpans": [{"spans": [{"traceId": format!("{:032x}", second + 1), "spanId": "0da4b7b11ecd47d3",
+                "kind": 3, "endTimeUnixNano": at.to_string(), "attributes": [text("db.query.text", statement)]}]}]}]}})
+    };
+    let lines = [
+        query(0, "SELECT * FROM t_birch_end.notes WHERE id = $1"),
+        query(60, "SELECT * FROM t_alder_row.notes WHERE id = $1"),
+    ];
+    fs::write(dir.path().join("stream.ndjson"), lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let out = dir.path().join("out");
+    scan::run(dir.path(), &out, &Settings::default()).unwrap();
+    let found = fs::read_to_string(&out).unwrap();
+    let told: Vec<Value> = found.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told.len(), 1, "{found}");
+    let one = ["class", "severity", "tenant_id", "other_tenant_id"].map(|key| told[0][key].as_str().unwrap());
+    assert_eq!(one, ["connection_context_bleed", "critical", B, A]);
 }

@@ -37,23 +37,24 @@ impl Connections {
         Connections { rules, cancelled: Generations::new(capacity, expiry) }
     }
 
-    /// The tenant that the connection is set to, where that is another than the query's.
+    /// The tenant that the connection is set to, or whose schema the query names, where that is another than the query's.
     fn stale(&self, placed: &Placed) -> Option<TenantId> {
         let Placed { o, session, .. } = placed;
         let tenant = o.tenant?;
-        let reads = o.facts.iter().any(|fact| match fact {
-            Fact::Statement(statement) => {
-                statement.verb != Verb::Session && !matches!(statement.scope, Scope::NotOwned)
-            }
-            _ => false,
-        });
+        let statement = o.facts.iter().find_map(|fact| match fact {
+            Fact::Statement(statement) if statement.verb != Verb::Session => Some(statement),
+            _ => None,
+        })?;
         // A statement that sets the tenant anew is not run under the old one.
-        let sets = |fact: &Fact| matches!(fact, Fact::Context(change) if *change != Setting::Begin);
-        if !reads || o.facts.iter().any(sets) {
+        if o.facts.iter().any(|fact| matches!(fact, Fact::Context(change) if *change != Setting::Begin)) {
             return None;
         }
+        let other = |held: &TenantId| *held != tenant;
+        // What a tenant's own schema holds is the tenant's, whether the product's schema knows the table or not.
+        let named = session.place.filter(|_| !statement.schemas.is_empty()).filter(other);
+        let owned = !matches!(statement.scope, Scope::NotOwned);
         let held = [session.place, session.path.tenant(), session.setting.tenant()];
-        held.into_iter().flatten().find(|held| *held != tenant)
+        named.or_else(|| held.into_iter().flatten().find(|held| owned && other(held)))
     }
 }
 

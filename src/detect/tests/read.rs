@@ -254,3 +254,34 @@ proptest! {
         }
     }
 }
+
+/// Scenario: a sender without a token says in a header that its data is 1's; a record declares 2, another 1, a third
+/// nothing. Under a token of 1, a service has recorded a claim of 2. Guarantee: the contradictions are told, once each,
+/// with both tenants, and nothing else is.
+#[test]
+fn headers_and_claims_are_held_against_what_is_declared() {
+    let (one, two) = (tenant(1).to_string(), tenant(2).to_string());
+    let read = |context: Context<'_>, records: Vec<LogRecord>| {
+        let settings = Settings::default();
+        let rules = Rules::new(&settings, key()).unwrap();
+        let mut out = Vec::new();
+        observe_batch(
+            Signal::Logs,
+            &logs(&[], &[], records),
+            &rules,
+            context,
+            &mut Extractor::default(),
+            &mut out,
+        );
+        told(&settings, out)
+    };
+    let header = Context { fallback: Some(tenant(1)), ..context(None, &NoDirectory) };
+    let agree = vec![log(&[("tenant_id", &one)]), log(&[("note", "nothing")])];
+    assert!(read(header, agree.clone()).is_empty());
+    let told = read(header, [agree, vec![log(&[("tenant_id", &two)])]].concat());
+    assert_eq!(classes(&told), ["token_tenant_mismatch"]);
+    assert_eq!((told[0].tenant, told[0].other), (tenant(1), Some(tenant(2))));
+    let told = read(context(Some(1), &NoDirectory), vec![log(&[("tenant_id", &one), ("jwt.tid", &two)])]);
+    assert_eq!(classes(&told), ["token_tenant_mismatch"]);
+    assert_eq!((told[0].tenant, told[0].other), (tenant(1), Some(tenant(2))));
+}
