@@ -98,7 +98,7 @@ impl Verb {
 /// Why a table is not kept to one tenant. Of several that hold, the first in this order is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// `TRUNCATE`, `COPY`, `LOCK`, `REFRESH`, or a view that cannot be kept to a tenant.
+    /// `TRUNCATE`, `COPY`, or a view that cannot be kept to a tenant.
     WholeTable,
     /// A row is written without its tenant, or with what is no tenant.
     Insert,
@@ -158,7 +158,7 @@ impl Reason {
     /// As a sentence.
     pub fn message(self) -> &'static str {
         match self {
-            Reason::WholeTable => "the whole table is read, written or locked",
+            Reason::WholeTable => "the whole table is read or written",
             Reason::Insert => "a row is written without the tenant it belongs to",
             Reason::OnConflict => "ON CONFLICT DO UPDATE may change another tenant's row",
             Reason::AlwaysTrue => "the predicate on the tenant always holds",

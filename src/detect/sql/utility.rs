@@ -22,7 +22,7 @@ use crate::limits;
 pub(super) struct Unread;
 
 /// Verbs that read or write no rows that a client sees.
-const QUIET: [&str; 28] = [
+const QUIET: [&str; 29] = [
     "alter",
     "analyze",
     "checkpoint",
@@ -31,26 +31,27 @@ const QUIET: [&str; 28] = [
     "comment",
     "create",
     "deallocate",
+    "discard",
     "drop",
     "fetch",
     "grant",
     "import",
     "listen",
     "load",
+    "lock",
     "move",
     "notify",
     "reassign",
     "refresh",
     "reindex",
     "release",
+    "reset",
     "revoke",
     "savepoint",
     "security",
     "show",
     "unlisten",
     "vacuum",
-    "discard",
-    "reset",
 ];
 
 impl Walk<'_> {
@@ -127,14 +128,6 @@ impl Walk<'_> {
                 self.truncated(&items[1 + usize::from(word(1, &["table"]))..]);
                 Ok(Verb::Truncate)
             }
-            "lock" => {
-                self.truncated(&items[1 + usize::from(word(1, &["table"]))..]);
-                Ok(Verb::Other)
-            }
-            "refresh" if word(1, &["materialized"]) && word(2, &["view"]) => {
-                self.touched(&items[3 + usize::from(word(3, &["concurrently"]))..], &[]);
-                Ok(Verb::Other)
-            }
             "copy" if mark(1) == "(" => {
                 let end = after_bracket(text, &items[1..]).ok_or(Unread)?;
                 self.within(&items[2..end], depth + 1).map(|_| Verb::Copy)
@@ -197,7 +190,7 @@ impl Walk<'_> {
         self.noted.acts.push(Act::Set { name: Name::Known(name), value, local });
     }
 
-    /// `TRUNCATE a, b`, `LOCK a, b`.
+    /// `TRUNCATE a, b`.
     fn truncated(&mut self, items: &[Item]) {
         let text = self.text;
         for part in items.split(|item| &text[item.start..item.end] == ",") {
