@@ -12,7 +12,7 @@ mod told;
 mod versions;
 mod words;
 
-use std::sync::Arc;
+use std::{collections::HashSet, hash::BuildHasher, sync::Arc};
 
 use crate::{
     batch::{Signal, TenantId},
@@ -56,6 +56,10 @@ pub struct Context<'a> {
 pub struct Extractor {
     known: KnownRoles,
     names: names::Names,
+    /// Resources and scopes, by the hash of their bytes, that hold no canary of the index of this number: the same few
+    /// stand in every request.
+    clean: (u64, HashSet<u64>),
+    hasher: foldhash::fast::RandomState,
     judge: Option<(u64, sql::Judge)>,
     scratch: mentions::Scratch,
     text: String,
@@ -184,14 +188,24 @@ impl<'a> Group<'a> {
 
     /// Looks for canaries in what stands before the items of a group; the groups of all signals have one shape.
     fn around(&mut self, extractor: &mut Extractor, group: Msg, field: &RawField<'_>, place: &[u8]) {
-        if self.context.mentions.is_none_or(Mentions::is_empty) {
-            return;
+        let Some(mentions) = self.context.mentions.filter(|mentions| !mentions.is_empty()) else { return };
+        if extractor.clean.0 != mentions.number() || extractor.clean.1.len() >= limits::KNOWN_KEYS {
+            extractor.clean = (mentions.number(), HashSet::new());
         }
-        let facts = std::mem::take(&mut self.heard);
-        let mut draft = item::Draft { group: self, extractor, said: item::Said::default(), facts };
-        field.message().all(1).for_each(|field| draft.elsewhere(group, &field, place, 0));
-        let facts = draft.facts;
-        self.heard = facts;
+        for field in field.message().all(1) {
+            let hash = extractor.hasher.hash_one(field.content());
+            if extractor.clean.1.contains(&hash) {
+                continue;
+            }
+            let facts = std::mem::take(&mut self.heard);
+            let mut draft = item::Draft { group: self, extractor, said: item::Said::default(), facts };
+            draft.elsewhere(group, &field, place, 0);
+            let facts = draft.facts;
+            self.heard = facts;
+            if self.heard.is_empty() {
+                extractor.clean.1.insert(hash);
+            }
+        }
     }
 
     fn resource(&mut self, extractor: &mut Extractor, key: &str, value: AnyValue<'_>) {

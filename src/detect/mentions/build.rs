@@ -1,5 +1,7 @@
 //! The index, made from names.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{
     Kind, Mentions, Names, Skipped, domains,
     fold::{Letters, Words, first},
@@ -183,7 +185,9 @@ impl Builder {
         let longest_canary = canaries.map(|p| usize::from(p.len)).max().unwrap_or_default();
         let Builder { texts, skipped, platform, .. } = self;
         let ids = Ids::new(&tenants);
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
         Mentions {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             tenants,
             ids,
             texts,

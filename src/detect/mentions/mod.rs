@@ -163,6 +163,8 @@ pub struct Skipped {
 /// All tenants' names, to be looked for in texts. Immutable; share it by an `Arc`.
 #[derive(Debug, Default)]
 pub struct Mentions {
+    /// Told apart from every other index in this process.
+    number: u64,
     tenants: Vec<TenantId>,
     ids: Ids,
     /// The names' texts, folded, one after the other.
@@ -219,6 +221,11 @@ impl Mentions {
         self.look(text, 0, scratch);
         scratch.hits.sort_by_key(|hit| hit.start);
         scratch.hits.drain(..).for_each(found);
+    }
+
+    /// Told apart from every other index in this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether there is nothing to look for.
