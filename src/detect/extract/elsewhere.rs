@@ -30,6 +30,9 @@ impl Draft<'_, '_, '_> {
 
     /// Looks for canaries in all texts of a field of `message`.
     pub(super) fn elsewhere(&mut self, message: Msg, field: &RawField<'_>, place: &[u8], depth: usize) {
+        if self.group.context.mentions.is_none() {
+            return;
+        }
         match message.kind(field.number).0 {
             Kind::Str | Kind::Bytes => self.named(place, CANARIES, field.content()),
             Kind::Message(inner) if depth < limits::DEPTH => {

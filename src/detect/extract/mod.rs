@@ -75,13 +75,9 @@ impl std::fmt::Debug for Extractor {
 impl Extractor {
     fn judge(&mut self, rules: &Rules, text: &str) -> Arc<sql::Statement> {
         let number = rules.roles.number;
-        if self.judge.as_ref().is_none_or(|(known, _)| *known != number) {
-            self.judge = Some((number, sql::Judge::new(Arc::clone(&rules.schema))));
-        }
-        match &mut self.judge {
-            Some((_, judge)) => judge.judge(text),
-            None => unreachable!("made just above"),
-        }
+        self.judge.take_if(|(known, _)| *known != number);
+        let new = || (number, sql::Judge::new(Arc::clone(&rules.schema)));
+        self.judge.get_or_insert_with(new).1.judge(text)
     }
 }
 
